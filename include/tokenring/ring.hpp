@@ -1,0 +1,102 @@
+// Placement: which node owns a key.
+//
+// A Ring is an immutable table built once from a list of nodes; looking up neither allocates nor
+// fails. Every mode but `ketama` reproduces another implementation bit for bit, so that an existing
+// fleet keeps its layout.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenring/result.hpp"
+
+namespace tokenring {
+
+// One node as the operator names it. Owns its text.
+struct NodeSpec {
+  std::string address;       // "host:port", "[v6]:port", "unix:/path" or "embedded".
+  std::string name;          // Name on the ring; empty: derived from the address by the mode's rule.
+  std::uint32_t weight = 1;  // At least 1.
+};
+
+enum class Placement : std::uint8_t {
+  kKetama,  // Our own default.
+  kLibmemcachedWeighted,
+  kLibmemcachedKetama,
+  kTwemproxy,
+  kLastfm,
+  kSpymemcached,
+  kXmemcached,
+  kEvcache,
+  kMcproxyRing,
+  kMcproxyJump,
+  kDalli,
+  kPymemcache,
+  kCrc32Mod,
+  kModula,
+};
+
+enum class KeyHash : std::uint8_t {
+  kXxh3,
+  kMd5,
+  kOneAtATime,
+  kFnv1_32,
+  kFnv1a_32,
+  kFnv1_64,
+  kFnv1a_64,
+  kMurmur,
+  kMurmur3,
+  kJenkins,
+  kHsieh,
+  kCrc16,
+  kCrc32,
+  kCrc32a,
+};
+
+struct RingOptions {
+  Placement placement = Placement::kKetama;
+  std::optional<KeyHash> hash;   // Empty: the mode's own default.
+  std::string hash_tag = "{}";   // Two characters that enclose what is hashed; empty for none.
+  std::string seed;              // mcproxy-jump only.
+};
+
+// The configuration names ("libmemcached-weighted", "fnv1a_64"); empty when unknown.
+[[nodiscard]] std::optional<Placement> placement_named(std::string_view name) noexcept;
+[[nodiscard]] std::optional<KeyHash> key_hash_named(std::string_view name) noexcept;
+[[nodiscard]] std::string_view name_of(Placement placement) noexcept;
+[[nodiscard]] std::string_view name_of(KeyHash hash) noexcept;
+// All names, comma separated, for messages.
+[[nodiscard]] std::string placement_names();
+[[nodiscard]] std::string key_hash_names();
+
+// The part of `key` that is hashed: what stands between the tag's two characters, the whole key when
+// there is no such part. `tag` is empty or two characters. Borrows from `key`.
+[[nodiscard]] std::string_view hashed_part(std::string_view key, std::string_view tag) noexcept;
+
+class Ring {
+ public:
+  // Fails with one line for the operator: no nodes, a weight of 0, two nodes of one ring name, a hash
+  // the mode does not know, a combination that would put nearly every key on one node.
+  [[nodiscard]] static Result<Ring, std::string> make(std::span<const NodeSpec> nodes,
+                                                      const RingOptions& options);
+
+  // The index (into the nodes given to make()) of the key's owner. Constant time.
+  [[nodiscard]] std::uint32_t owner_of(std::string_view key) const noexcept;
+
+  // The owner and the next distinct nodes in the order in which they would take over, as many as fit
+  // in `owners`; returns how many were written.
+  std::size_t owners_of(std::string_view key, std::span<std::uint32_t> owners) const noexcept;
+
+  // Each node's share of the key space, 0 to 1, in the order given to make().
+  [[nodiscard]] std::vector<double> shares() const;
+
+ private:
+  Ring() = default;
+};
+
+}  // namespace tokenring
