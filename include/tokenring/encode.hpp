@@ -1,0 +1,62 @@
+// Encoding: a request as the meta command that goes upstream, and a node's reply in the client's
+// dialect. Both write into a caller's buffer whose size a companion function bounds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "tokenring/reply.hpp"
+#include "tokenring/request.hpp"
+
+namespace tokenring {
+
+// What policy made of a request: everything that differs from what the client sent.
+struct Plan {
+  std::string_view node_key;     // As the node sees it.
+  bool key_is_base64 = false;
+  std::uint32_t opaque = 0;
+  std::optional<Expiry> ttl = std::nullopt;     // Sent as T; empty: none (never, or untouched).
+  std::optional<Expiry> vivify = std::nullopt;  // Sent as N; empty: none.
+  std::size_t value_bytes = 0;   // Storage commands.
+};
+
+// Bytes that encode_request() may write.
+[[nodiscard]] std::size_t encoded_size_max(const Request& request, const Plan& plan) noexcept;
+// Writes the command line with its CR LF (a value is not part of it); returns the end.
+char* encode_request(const Request& request, const Plan& plan, char* to) noexcept;
+
+// What must be kept of a request until its reply can be rendered. Borrows.
+struct ReplyContext {
+  Command command = Command::kGet;
+  bool quiet = false;
+  bool key_is_base64 = false;
+  bool ends_get = false;        // Text get family: END follows this reply.
+  bool matches_hide = false;    // mg C: the value is left out where `cas` matches.
+  Cas cas;
+  std::string_view key;         // As the client sent it.
+  std::string_view flags;       // Meta: as the client sent them.
+};
+
+// Bytes that render_reply() may write, without the value.
+[[nodiscard]] std::size_t rendered_size_max(const ReplyContext& context,
+                                            const Reply& reply) noexcept;
+
+struct Rendered {
+  enum class Kind : std::uint8_t {
+    kWritten,   // A line, complete.
+    kValue,     // A line that the reply's value and a CR LF must follow, and `tail` after these.
+    kNothing,   // Quiet: the client gets nothing.
+    kMismatch,  // No answer to this request: the node is out of step.
+  };
+  Kind kind = Kind::kWritten;
+  char* end = nullptr;
+  std::string_view tail;  // END CR LF or empty; of static storage.
+};
+
+// Writes a node's reply as the client's dialect has it.
+[[nodiscard]] Rendered render_reply(const ReplyContext& context, const Reply& reply,
+                                    char* to) noexcept;
+
+}  // namespace tokenring
