@@ -14,37 +14,37 @@ enum class Verb : std::uint8_t { kGet, kSet, kDelete, kArithmetic, kDebug, kLoca
 
 // X(enumerator, name, dialect, verb, words_min, words_max): words count the command itself;
 // words_max 0 means any number. Limits are memcached 1.6.18's (proto_text.c, WANT_TOKENS).
-#define TOKENRING_COMMANDS(X)                            \
-  X(kGet, "get", kText, kGet, 2, 0)                      \
-  X(kGets, "gets", kText, kGet, 2, 0)                    \
-  X(kGat, "gat", kText, kGet, 2, 0)                      \
-  X(kGats, "gats", kText, kGet, 2, 0)                    \
-  X(kBget, "bget", kText, kGet, 2, 0)                    \
-  X(kSet, "set", kText, kSet, 5, 6)                      \
-  X(kAdd, "add", kText, kSet, 5, 6)                      \
-  X(kReplace, "replace", kText, kSet, 5, 6)              \
-  X(kAppend, "append", kText, kSet, 5, 6)                \
-  X(kPrepend, "prepend", kText, kSet, 5, 6)              \
-  X(kCas, "cas", kText, kSet, 6, 7)                      \
-  X(kDelete, "delete", kText, kDelete, 2, 4)             \
-  X(kIncr, "incr", kText, kArithmetic, 3, 4)             \
-  X(kDecr, "decr", kText, kArithmetic, 3, 4)             \
-  X(kTouch, "touch", kText, kGet, 3, 4)                  \
-  X(kMetaGet, "mg", kMeta, kGet, 2, 0)                   \
-  X(kMetaSet, "ms", kMeta, kSet, 2, 0)                   \
-  X(kMetaDelete, "md", kMeta, kDelete, 2, 0)             \
-  X(kMetaArithmetic, "ma", kMeta, kArithmetic, 2, 0)     \
-  X(kMetaDebug, "me", kMeta, kDebug, 1, 0)               \
-  X(kMetaNoop, "mn", kMeta, kLocal, 1, 0)                \
-  X(kFlushAll, "flush_all", kText, kLocal, 1, 3)         \
-  X(kVersion, "version", kText, kLocal, 1, 0)            \
-  X(kVerbosity, "verbosity", kText, kLocal, 2, 3)        \
-  X(kStats, "stats", kText, kLocal, 1, 0)                \
-  X(kQuit, "quit", kText, kLocal, 1, 0)                  \
-  X(kShutdown, "shutdown", kText, kRefused, 1, 0)        \
-  X(kSlabs, "slabs", kText, kRefused, 1, 0)              \
-  X(kLru, "lru", kText, kRefused, 1, 0)                  \
-  X(kLruCrawler, "lru_crawler", kText, kRefused, 1, 0)   \
+#define TOKENRING_COMMANDS(X)                                \
+  X(kGet, "get", kText, kGet, 2, 0)                          \
+  X(kGets, "gets", kText, kGet, 2, 0)                        \
+  X(kGat, "gat", kText, kGet, 2, 0)                          \
+  X(kGats, "gats", kText, kGet, 2, 0)                        \
+  X(kBget, "bget", kText, kGet, 2, 0)                        \
+  X(kSet, "set", kText, kSet, 5, 6)                          \
+  X(kAdd, "add", kText, kSet, 5, 6)                          \
+  X(kReplace, "replace", kText, kSet, 5, 6)                  \
+  X(kAppend, "append", kText, kSet, 5, 6)                    \
+  X(kPrepend, "prepend", kText, kSet, 5, 6)                  \
+  X(kCas, "cas", kText, kSet, 6, 7)                          \
+  X(kDelete, "delete", kText, kDelete, 2, 4)                 \
+  X(kIncr, "incr", kText, kArithmetic, 3, 4)                 \
+  X(kDecr, "decr", kText, kArithmetic, 3, 4)                 \
+  X(kTouch, "touch", kText, kGet, 3, 4)                      \
+  X(kMetaGet, "mg", kMeta, kGet, 2, 0)                       \
+  X(kMetaSet, "ms", kMeta, kSet, 2, 0)                       \
+  X(kMetaDelete, "md", kMeta, kDelete, 2, 0)                 \
+  X(kMetaArithmetic, "ma", kMeta, kArithmetic, 2, 0)         \
+  X(kMetaDebug, "me", kMeta, kDebug, 1, 0)                   \
+  X(kMetaNoop, "mn", kMeta, kLocal, 1, 0)                    \
+  X(kFlushAll, "flush_all", kText, kLocal, 1, 3)             \
+  X(kVersion, "version", kText, kLocal, 1, 0)                \
+  X(kVerbosity, "verbosity", kText, kLocal, 2, 3)            \
+  X(kStats, "stats", kText, kLocal, 1, 0)                    \
+  X(kQuit, "quit", kText, kLocal, 1, 0)                      \
+  X(kShutdown, "shutdown", kText, kRefused, 1, 0)            \
+  X(kSlabs, "slabs", kText, kRefused, 1, 0)                  \
+  X(kLru, "lru", kText, kRefused, 1, 0)                      \
+  X(kLruCrawler, "lru_crawler", kText, kRefused, 1, 0)       \
   X(kCacheMemlimit, "cache_memlimit", kText, kRefused, 1, 0) \
   X(kWatch, "watch", kText, kRefused, 1, 0)
 
@@ -75,40 +75,42 @@ inline constexpr std::array kCommandRows = {
 
 // X(enumerator, text): every error line a client can get, without CR LF. Those up to kFlushRefused
 // are memcached 1.6.18's own words; the others are ours.
-#define TOKENRING_WIRE_ERRORS(X)                                                             \
-  X(kError, "ERROR")                                                                         \
-  X(kBadLine, "CLIENT_ERROR bad command line format")                                        \
-  X(kBadDeleteLine, "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]")  \
-  X(kBadChunk, "CLIENT_ERROR bad data chunk")                                                \
-  X(kBadToken, "CLIENT_ERROR bad token in command line format")                              \
-  X(kDuplicateFlag, "CLIENT_ERROR duplicate flag")                                           \
-  X(kInvalidFlag, "CLIENT_ERROR invalid flag")                                               \
-  X(kInvalidOrDuplicateFlag, "CLIENT_ERROR invalid or duplicate flag")                       \
-  X(kTooManyFlagsGet, "CLIENT_ERROR options flags are too long")                             \
-  X(kTooManyFlags, "CLIENT_ERROR options flags too long")                                    \
-  X(kOpaqueTooLong, "CLIENT_ERROR opaque token too long")                                    \
-  X(kBadBase64, "CLIENT_ERROR error decoding key")                                           \
-  X(kBadModeLength, "CLIENT_ERROR incorrect length for M token")                             \
-  X(kBadSetMode, "CLIENT_ERROR invalid mode for ms M token")                                 \
-  X(kBadArithmeticMode, "CLIENT_ERROR invalid mode for ma M token")                          \
-  X(kBadInitial, "CLIENT_ERROR invalid numeric initial value")                               \
-  X(kBadMetaDelta, "CLIENT_ERROR invalid numeric delta value")                               \
-  X(kBadExptime, "CLIENT_ERROR invalid exptime argument")                                    \
-  X(kBadDelta, "CLIENT_ERROR invalid numeric delta argument")                                \
-  X(kStatsDetailUsage, "CLIENT_ERROR usage: stats detail on|off|dump")                       \
-  X(kTooLarge, "SERVER_ERROR object too large for cache")                                    \
-  X(kOutOfMemory, "SERVER_ERROR out of memory storing object")                               \
-  X(kShutdownRefused, "ERROR: shutdown not enabled")                                         \
-  X(kFlushRefused, "CLIENT_ERROR flush_all not allowed")                                     \
-  X(kNotAllowed, "CLIENT_ERROR command not allowed through tokenring")                       \
-  X(kLineTooLong, "CLIENT_ERROR line too long")                                              \
-  X(kNoPool, "SERVER_ERROR no pool serves this key")                                         \
-  X(kNodeDown, "SERVER_ERROR node is down")                                                  \
-  X(kNodeLost, "SERVER_ERROR connection to node lost")                                       \
-  X(kNodeTimeout, "SERVER_ERROR node timed out")                                             \
-  X(kNodeBadReply, "SERVER_ERROR bad reply from node")                                       \
-  X(kBusy, "SERVER_ERROR too many requests in flight")                                       \
-  X(kFanOutFailed, "SERVER_ERROR not every node answered")                                   \
+#define TOKENRING_WIRE_ERRORS(X)                                                            \
+  X(kError, "ERROR")                                                                        \
+  X(kBadLine, "CLIENT_ERROR bad command line format")                                       \
+  X(kBadDeleteLine, "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]") \
+  X(kBadChunk, "CLIENT_ERROR bad data chunk")                                               \
+  X(kBadToken, "CLIENT_ERROR bad token in command line format")                             \
+  X(kDuplicateFlag, "CLIENT_ERROR duplicate flag")                                          \
+  X(kInvalidFlag, "CLIENT_ERROR invalid flag")                                              \
+  X(kInvalidOrDuplicateFlag, "CLIENT_ERROR invalid or duplicate flag")                      \
+  X(kTooManyFlagsGet, "CLIENT_ERROR options flags are too long")                            \
+  X(kTooManyFlags, "CLIENT_ERROR options flags too long")                                   \
+  X(kOpaqueTooLong, "CLIENT_ERROR opaque token too long")                                   \
+  X(kBadBase64, "CLIENT_ERROR error decoding key")                                          \
+  X(kBadModeLength, "CLIENT_ERROR incorrect length for M token")                            \
+  X(kBadSetMode, "CLIENT_ERROR invalid mode for ms M token")                                \
+  X(kBadArithmeticMode, "CLIENT_ERROR invalid mode for ma M token")                         \
+  X(kBadInitial, "CLIENT_ERROR invalid numeric initial value")                              \
+  X(kBadMetaDelta, "CLIENT_ERROR invalid numeric delta value")                              \
+  X(kBadExptime, "CLIENT_ERROR invalid exptime argument")                                   \
+  X(kBadDelta, "CLIENT_ERROR invalid numeric delta argument")                               \
+  X(kStatsDetailUsage, "CLIENT_ERROR usage: stats detail on|off|dump")                      \
+  X(kTooLarge, "SERVER_ERROR object too large for cache")                                   \
+  X(kOutOfMemory, "SERVER_ERROR out of memory storing object")                              \
+  X(kShutdownRefused, "ERROR: shutdown not enabled")                                        \
+  X(kFlushRefused, "CLIENT_ERROR flush_all not allowed")                                    \
+  X(kNotAllowed, "CLIENT_ERROR command not allowed through tokenring")                      \
+  X(kLineTooLong, "CLIENT_ERROR line too long")                                             \
+  X(kNoPool, "SERVER_ERROR no pool serves this key")                                        \
+  X(kNodeDown, "SERVER_ERROR node is down")                                                 \
+  X(kNodeLost, "SERVER_ERROR connection to node lost")                                      \
+  X(kNodeTimeout, "SERVER_ERROR node timed out")                                            \
+  X(kNodeTooOld, "SERVER_ERROR node is older than memcached 1.6")                           \
+  X(kNodeError, "SERVER_ERROR node refused the request")                                    \
+  X(kNodeBadReply, "SERVER_ERROR bad reply from node")                                      \
+  X(kBusy, "SERVER_ERROR too many requests in flight")                                      \
+  X(kFanOutFailed, "SERVER_ERROR not every node answered")                                  \
   X(kTooManyClients, "ERROR Too many open connections")
 
 enum class WireError : std::uint8_t {

@@ -1,5 +1,8 @@
-// Encoding: a request as the meta command that goes upstream, and a node's reply in the client's
+// Encoding: a request as the command that goes upstream, and a node's reply in the client's
 // dialect. Both write into a caller's buffer whose size a companion function bounds.
+//
+// Upstream we speak meta, but for text reads: mg takes the one recache win of a stale item, which a
+// text get, gat or touch leaves alone, so that these go up as what they are.
 #pragma once
 
 #include <cstddef>
@@ -14,17 +17,29 @@ namespace tokenring {
 
 // What policy made of a request: everything that differs from what the client sent.
 struct Plan {
-  std::string_view node_key;     // As the node sees it.
+  std::string_view node_key;  // As the node sees it.
   bool key_is_base64 = false;
-  std::uint32_t opaque = 0;
-  std::optional<Expiry> ttl = std::nullopt;     // Sent as T; empty: none (never, or untouched).
+  bool echo_key = false;                     // Ask for the key back (mg, base64; see render.cpp).
+  std::uint32_t opaque = 0;                  // Not sent with text reads.
+  std::optional<Expiry> ttl = std::nullopt;  // Sent as T; empty: none (never, or untouched).
   std::optional<Expiry> vivify = std::nullopt;  // Sent as N; empty: none.
-  std::size_t value_bytes = 0;   // Storage commands.
+  std::size_t value_bytes = 0;                  // Storage commands.
 };
+
+// Whether the request goes upstream as a text command, whose reply carries no opaque.
+[[nodiscard]] constexpr bool is_text_read(Command command) noexcept {
+  return row_of(command).dialect == Dialect::kText && row_of(command).verb == Verb::kGet;
+}
+
+// Whether it asks for values by text, so that several of them can share one line upstream.
+[[nodiscard]] constexpr bool is_text_get(Command command) noexcept {
+  return is_text_read(command) && command != Command::kTouch;
+}
 
 // Bytes that encode_request() may write.
 [[nodiscard]] std::size_t encoded_size_max(const Request& request, const Plan& plan) noexcept;
-// Writes the command line with its CR LF (a value is not part of it); returns the end.
+// Writes the command line with its CR LF (a value is not part of it); returns the end. The line of
+// a text get stays without CR LF: further keys may follow it.
 char* encode_request(const Request& request, const Plan& plan, char* to) noexcept;
 
 // What must be kept of a request until its reply can be rendered. Borrows.
@@ -32,11 +47,11 @@ struct ReplyContext {
   Command command = Command::kGet;
   bool quiet = false;
   bool key_is_base64 = false;
-  bool ends_get = false;        // Text get family: END follows this reply.
-  bool matches_hide = false;    // mg C: the value is left out where `cas` matches.
+  bool ends_get = false;      // Text get family: END follows this reply.
+  bool matches_hide = false;  // mg C: the value is left out where `cas` matches.
   Cas cas;
-  std::string_view key;         // As the client sent it.
-  std::string_view flags;       // Meta: as the client sent them.
+  std::string_view key;    // As the client sent it.
+  std::string_view flags;  // Meta: as the client sent them.
 };
 
 // Bytes that render_reply() may write, without the value.

@@ -34,23 +34,24 @@ struct ParsedRequest {
 // Parses the first request of `in`. `request` borrows from `in`.
 [[nodiscard]] ParsedRequest parse_request(std::string_view in, Request& request) noexcept;
 
-// The next blank-separated word of `text`, which is advanced behind it; empty at the end. A NUL ends
-// the text, as it does for memcached.
-[[nodiscard]] std::string_view next_word(std::string_view& text) noexcept;
+// The next blank-separated word of `text`, which is advanced behind it; empty at the end. A NUL
+// ends the text, as it does for memcached.
+std::string_view next_word(std::string_view& text) noexcept;
 
 struct ParsedReply {
   enum class Kind : std::uint8_t {
     kIncomplete,  // `needed` bytes in all would complete it, as far as is known now.
     kReply,
-    kMalformed,   // Nothing a node may answer; the link cannot be trusted any more.
+    kMalformed,  // Nothing a node may answer; the link cannot be trusted any more.
   };
   Kind kind = Kind::kIncomplete;
   std::size_t consumed = 0;
   std::size_t needed = 0;
 };
 
-// Parses the first reply of `in`: meta, or one of the plain lines a node answers (VERSION, OK, RESET,
-// STAT, errors). `reply` borrows from `in`. Values above `value_bytes_max` are malformed.
+// Parses the first reply of `in`: meta, one of the plain lines a node answers (VERSION, OK,
+// TOUCHED, errors), or one part of the answer to a text get: a VALUE with its data, or END. `reply`
+// borrows from `in`. Values above `value_bytes_max` are malformed.
 [[nodiscard]] ParsedReply parse_reply(std::string_view in, std::size_t value_bytes_max,
                                       Reply& reply) noexcept;
 

@@ -7,22 +7,24 @@
 
 namespace tokenring {
 
-// X(enumerator, code): the first word of a reply line.
-#define TOKENRING_REPLY_CODES(X) \
-  X(kValue, "VA")                \
-  X(kHeader, "HD")               \
-  X(kMiss, "EN")                 \
-  X(kNotFound, "NF")             \
-  X(kNotStored, "NS")            \
-  X(kExists, "EX")               \
-  X(kNoop, "MN")                 \
-  X(kDebug, "ME")                \
-  X(kOk, "OK")                   \
-  X(kReset, "RESET")             \
-  X(kVersion, "VERSION")         \
-  X(kStat, "STAT")               \
-  X(kEnd, "END")                 \
-  X(kError, "ERROR")             \
+// X(enumerator, code): the first word of a reply line. Text reads go upstream as text commands.
+#define TOKENRING_REPLY_CODES(X)  \
+  X(kValue, "VA")                 \
+  X(kTextValue, "VALUE")          \
+  X(kEnd, "END")                  \
+  X(kHeader, "HD")                \
+  X(kMiss, "EN")                  \
+  X(kNotFound, "NF")              \
+  X(kNotStored, "NS")             \
+  X(kExists, "EX")                \
+  X(kNoop, "MN")                  \
+  X(kDebug, "ME")                 \
+  X(kOk, "OK")                    \
+  X(kReset, "RESET")              \
+  X(kVersion, "VERSION")          \
+  X(kTouched, "TOUCHED")          \
+  X(kTextNotFound, "NOT_FOUND")   \
+  X(kError, "ERROR")              \
   X(kClientError, "CLIENT_ERROR") \
   X(kServerError, "SERVER_ERROR")
 
@@ -35,9 +37,10 @@ enum class ReplyCode : std::uint8_t {
 // Borrows from the bytes it was parsed from: it must die before they are consumed.
 struct Reply {
   ReplyCode code = ReplyCode::kError;
-  std::string_view line;   // The whole first line with its CR LF.
-  std::string_view rest;   // What follows the code (and a VA's size): flags, version, error text.
-  std::string_view value;  // VA only, without its CR LF.
+  std::string_view line = {};  // The whole first line with its CR LF.
+  std::string_view rest =
+      {};  // What follows the code (and a VA's size): flags, version, error text.
+  std::string_view value = {};  // VA and VALUE only, without its CR LF.
 
   [[nodiscard]] bool is_error() const noexcept { return code >= ReplyCode::kError; }
 };

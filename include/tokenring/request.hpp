@@ -26,15 +26,15 @@ struct Request {
   Request& operator=(const Request&) = delete;
 
   Command command = Command::kGet;
-  bool quiet = false;          // noreply, or the q flag.
-  bool key_is_base64 = false;  // The b flag.
-  bool has_ttl = false;        // exptime, or the T flag.
-  bool has_vivify = false;     // The N flag.
-  bool has_cas = false;        // `cas`, or the C flag.
-  bool wants_value = false;    // The v flag, or a text get.
-  bool wants_key = false;      // The k flag.
+  bool quiet = false;             // noreply, or the q flag.
+  bool key_is_base64 = false;     // The b flag.
+  bool has_ttl = false;           // exptime, or the T flag.
+  bool has_vivify = false;        // The N flag.
+  bool has_cas = false;           // `cas`, or the C flag.
+  bool wants_value = false;       // The v flag, or a text get.
+  bool wants_key = false;         // The k flag.
   bool wants_invalidate = false;  // The I flag.
-  bool decrements = false;     // decr, MD.
+  bool decrements = false;        // decr, MD.
   StoreMode store_mode = StoreMode::kSet;
 
   std::string_view key;       // As the client sent it.

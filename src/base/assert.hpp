@@ -11,8 +11,8 @@ namespace tokenring {
 
 }  // namespace tokenring
 
-#define TR_ASSERT(expression)                                                     \
-  do {                                                                            \
-    if (!(expression)) [[unlikely]]                                               \
-      ::tokenring::assertion_failed(#expression, __FILE__, __LINE__);             \
+#define TR_ASSERT(expression)                                         \
+  do {                                                                \
+    if (!(expression)) [[unlikely]]                                   \
+      ::tokenring::assertion_failed(#expression, __FILE__, __LINE__); \
   } while (false)

@@ -100,6 +100,17 @@ void OutQueue::append(Buffer&& buffer) {
   tail_ = std::move(buffer);
 }
 
+void OutQueue::append(BufferPool& pool, OutQueue&& other) {
+  for (std::size_t i = other.head_; i < other.older_.size(); ++i)
+    append(std::move(other.older_[i]));
+  if (other.tail_.size() <= kSharedFirst) {
+    append(pool, other.tail_.view());
+  } else {
+    append(std::move(other.tail_));
+  }
+  other.clear();
+}
+
 void OutQueue::start_buffer(BufferPool& pool, std::size_t n) {
   if (tail_.empty()) {
     tail_ = pool.take(std::max(n, kSharedFirst));

@@ -113,6 +113,8 @@ class OutQueue {
   void append(BufferPool& pool, std::string_view bytes);
   // Takes the buffer's used bytes without copying them.
   void append(Buffer&& buffer);
+  // Takes all bytes of `other`, copying only what is small.
+  void append(BufferPool& pool, OutQueue&& other);
 
   // Up to pieces.size() pieces from the front; returns how many were filled.
   [[nodiscard]] std::size_t front(std::span<std::string_view> pieces) const noexcept;
@@ -123,8 +125,8 @@ class OutQueue {
   void clear() noexcept;
 
  private:
-  static constexpr std::size_t kSharedFirst = 1024;   // First gathering buffer: most replies fit.
-  static constexpr std::size_t kSharedNext = 16384;   // What a busy queue grows into.
+  static constexpr std::size_t kSharedFirst = 1024;  // First gathering buffer: most replies fit.
+  static constexpr std::size_t kSharedNext = 16384;  // What a busy queue grows into.
 
   void start_buffer(BufferPool& pool, std::size_t n);
 

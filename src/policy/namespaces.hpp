@@ -1,6 +1,7 @@
 // Namespaces: key prefixes with a pool and rules of life. Immutable once built.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -23,7 +24,8 @@ struct LifeRules {
 };
 
 // The life an item gets when the client asked for `asked`. Never longer than asked or the cap; at
-// once stays at once; jitter never shortens a life below one second. `random` is uniform over 64 bits.
+// once stays at once; jitter never shortens a life below one second. `random` is uniform over 64
+// bits.
 [[nodiscard]] Expiry granted_life(const LifeRules& rules, Expiry asked, UnixTime now,
                                   std::uint64_t random) noexcept;
 
@@ -34,10 +36,18 @@ struct Namespace {
 };
 
 // Finds a key's namespace by longest prefix, without allocating.
+//
+// Prefixes lie in byte order, in groups of one first byte. What all of a group have in common is
+// compared once; the next 8 bytes of each, as a number, are searched. The last prefix that is not
+// above a key either begins the key or shares with it every prefix that does, so from there links
+// lead to the longest: each to the longest other prefix that begins this one.
 class NamespaceTable {
  public:
+  static constexpr std::size_t kNamespacesMax = 4096;
+
   NamespaceTable() = default;
-  // Prefixes must be distinct; at most one is empty.
+  // Prefixes must be distinct; at most one is empty. REQUIRES: at most kNamespacesMax, and none
+  // longer than 65535 bytes.
   explicit NamespaceTable(std::vector<Namespace> namespaces);
 
   // Null when no prefix fits and there is no default namespace. Valid as long as the table.
@@ -46,7 +56,35 @@ class NamespaceTable {
   [[nodiscard]] std::span<const Namespace> all() const noexcept { return namespaces_; }
 
  private:
+  static constexpr std::uint16_t kNone = UINT16_MAX;
+
+  struct Entry {
+    std::uint64_t head = 0;        // The bytes behind what its group shares: up to 8, then zeros.
+    std::uint64_t head_mask = 0;   // Which of them there are.
+    std::uint16_t size = 0;        // Of the prefix.
+    std::uint16_t index = kNone;   // Into namespaces_.
+    std::uint16_t parent = kNone;  // Into entries_: the longest other prefix of this prefix.
+  };
+  // The entries with one first byte.
+  struct Group {
+    std::uint16_t begin = 0;
+    std::uint16_t count = 0;
+    std::uint16_t shared = 0;   // Bytes that all have in common.
+    std::uint16_t any = kNone;  // Into namespaces_: one of them, for those bytes.
+  };
+
+  void add_group(std::size_t begin, std::size_t end);
+  [[nodiscard]] const std::string& prefix_of(const Entry& entry) const noexcept {
+    return namespaces_[entry.index].prefix;
+  }
+  [[nodiscard]] const Namespace* fallback() const noexcept {
+    return default_ == kNone ? nullptr : &namespaces_[default_];
+  }
+
   std::vector<Namespace> namespaces_;
+  std::vector<Entry> entries_;  // In byte order of their prefixes, without the default.
+  std::array<Group, 256> groups_{};
+  std::uint16_t default_ = kNone;  // Into namespaces_.
 };
 
 }  // namespace tokenring

@@ -39,9 +39,9 @@ struct Pool {
 
 // Every bound has a name and a unit. Defaults are those of conf/tokenring.toml.
 struct Limits {
-  std::size_t value_bytes_max = std::size_t{1} << 20;          // 1 KiB to 128 MiB.
-  std::uint32_t requests_per_client_max = 1024;                // In flight, per client.
-  std::uint32_t pending_per_backend_max = 65536;               // In flight, per node and worker.
+  std::size_t value_bytes_max = std::size_t{1} << 20;  // 1 KiB to 128 MiB.
+  std::uint32_t requests_per_client_max = 1024;        // In flight, per client.
+  std::uint32_t pending_per_backend_max = 65536;       // In flight, per node and worker.
   std::size_t output_bytes_per_client_max = std::size_t{4} << 20;  // Unsent; then we stop reading.
   std::uint32_t clients_per_worker_max = 65536;
 };
@@ -52,9 +52,9 @@ struct Snapshot {
   Limits limits;
 
   [[nodiscard]] std::uint32_t backend_count() const noexcept {
-    return pools.empty() ? 0
-                         : pools.back().first_backend +
-                               static_cast<std::uint32_t>(pools.back().nodes.size());
+    return pools.empty()
+               ? 0
+               : pools.back().first_backend + static_cast<std::uint32_t>(pools.back().nodes.size());
   }
 };
 

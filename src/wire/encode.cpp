@@ -2,6 +2,7 @@
 #include "tokenring/encode.hpp"
 
 #include "tokenring/parse.hpp"
+#include "wire/flags.hpp"
 #include "wire/numbers.hpp"
 
 namespace tokenring {
@@ -18,12 +19,6 @@ char* write_life(char* to, std::string_view flag, const std::optional<Expiry>& l
 
 char* write_text_flags(const Request& request, const Plan& plan, char* to) {
   switch (request.verb()) {
-    case Verb::kGet:
-      if (request.command == Command::kTouch) return write_life(to, " T", plan.ttl);
-      to = write_bytes(to, request.command == Command::kGets || request.command == Command::kGats
-                               ? " f c v"
-                               : " f v");
-      return write_life(to, " T", plan.ttl);
     case Verb::kSet: {
       static constexpr std::string_view kModes[] = {"", " ME", " MR", " MA", " MP"};
       to = write_bytes(to, kModes[static_cast<std::size_t>(request.store_mode)]);
@@ -35,52 +30,90 @@ char* write_text_flags(const Request& request, const Plan& plan, char* to) {
     case Verb::kArithmetic:
       to = write_bytes(to, request.decrements ? " MD v D" : " v D");
       return write_number(to, request.delta);
+    case Verb::kGet:
     case Verb::kDelete:
     case Verb::kDebug:
     case Verb::kLocal:
-    case Verb::kRefused: break;
+    case Verb::kRefused:
+      break;
   }
   return to;
 }
 
-// The client's own flags, but for those that are between it and us, with the lives policy granted.
+std::uint8_t flag_use(Verb verb) {
+  switch (verb) {
+    case Verb::kGet:
+      return wire::kByGet;
+    case Verb::kSet:
+      return wire::kBySet;
+    case Verb::kDelete:
+      return wire::kByDelete;
+    case Verb::kArithmetic:
+      return wire::kByArithmetic;
+    case Verb::kDebug:
+    case Verb::kLocal:
+    case Verb::kRefused:
+      break;
+  }
+  return wire::kNone;
+}
+
+// The client's own flags that mean something to the node, with the lives policy granted.
 char* write_meta_flags(const Request& request, const Plan& plan, char* to) {
+  const std::uint8_t use = flag_use(request.verb());
   bool wrote_ttl = false;
   bool wrote_cas = false;
   std::string_view flags = request.flags;
   for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags)) {
-    switch (flag[0]) {
-      case 'q': case 'k': case 'O': case 'b': break;
-      case 'T':
-        wrote_ttl = true;
-        to = write_life(to, " T", plan.ttl);
-        break;
-      case 'N': to = write_life(to, " N", plan.vivify); break;
-      case 'C':
-        // Only newer nodes know mg's C; older ones ignore it. The comparison is made here.
-        if (request.command == Command::kMetaGet) break;
-        [[fallthrough]];
-      default:
-        wrote_cas |= flag[0] == 'c';
-        *to++ = ' ';
-        to = write_bytes(to, flag);
+    if (flag[0] == 'k' && plan.echo_key) to = write_bytes(to, " k");
+    if ((wire::kFlagRows[static_cast<unsigned char>(flag[0])].sent_by & use) == 0) continue;
+    if (flag[0] == 'T') {
+      wrote_ttl = true;
+      to = write_life(to, " T", plan.ttl);
+    } else if (flag[0] == 'N') {
+      to = write_life(to, " N", plan.vivify);
+    } else {
+      wrote_cas |= flag[0] == 'c';
+      *to++ = ' ';
+      to = write_bytes(to, flag);
     }
   }
   if (!wrote_ttl) to = write_life(to, " T", plan.ttl);
+  // Only newer nodes know mg's C and older ones ignore it: the comparison is made here.
   if (request.command == Command::kMetaGet && request.has_cas && !wrote_cas)
     to = write_bytes(to, " c");
   return to;
 }
 
+char* write_text_read(const Request& request, const Plan& plan, char* to) {
+  const bool touches = request.command == Command::kTouch;
+  to = write_bytes(to, row_of(request.command).name);
+  *to++ = ' ';
+  if (plan.ttl && !touches) {
+    to = write_number(to, plan.ttl->exptime());
+    *to++ = ' ';
+  }
+  to = write_bytes(to, plan.node_key);
+  if (!touches) return to;
+  *to++ = ' ';
+  return write_bytes(write_number(to, plan.ttl->exptime()), "\r\n");
+}
+
 std::string_view command_name(const Request& request) {
   switch (request.verb()) {
-    case Verb::kGet: return "mg ";
-    case Verb::kSet: return "ms ";
-    case Verb::kDelete: return "md ";
-    case Verb::kArithmetic: return "ma ";
-    case Verb::kDebug: return "me ";
+    case Verb::kGet:
+      return "mg ";
+    case Verb::kSet:
+      return "ms ";
+    case Verb::kDelete:
+      return "md ";
+    case Verb::kArithmetic:
+      return "ma ";
+    case Verb::kDebug:
+      return "me ";
     case Verb::kLocal:
-    case Verb::kRefused: break;
+    case Verb::kRefused:
+      break;
   }
   return "mn ";
 }
@@ -93,6 +126,7 @@ std::size_t encoded_size_max(const Request& request, const Plan& plan) noexcept 
 }
 
 char* encode_request(const Request& request, const Plan& plan, char* to) noexcept {
+  if (is_text_read(request.command)) return write_text_read(request, plan, to);
   to = write_bytes(to, command_name(request));
   to = write_bytes(to, plan.node_key);
   if (request.verb() == Verb::kDebug)

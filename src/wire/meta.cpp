@@ -1,9 +1,10 @@
-// Meta commands, after memcached 1.6.18's _meta_flag_preparse and process_m*_command (proto_text.c),
-// with the flags that newer versions added.
+// Meta commands, after memcached 1.6.18's _meta_flag_preparse and process_m*_command
+// (proto_text.c), with the flags that newer versions added.
 #include <bitset>
 #include <optional>
 
 #include "wire/dialects.hpp"
+#include "wire/flags.hpp"
 #include "wire/numbers.hpp"
 
 namespace tokenring::wire {
@@ -22,14 +23,17 @@ FlagResult number_flag(bool good, WireError error) {
   return good ? FlagResult{} : FlagResult{error, false};
 }
 
-// One row per flag. A flag that this proxy does not know is an error, as it is for memcached.
+// A flag that this proxy does not know is an error, as it is for memcached.
 FlagResult read_flag(std::string_view token, Request& request, char& mode) {
+  if (!kFlagRows[static_cast<unsigned char>(token[0])].known)
+    return {WireError::kInvalidFlag, true};
   const std::string_view number = token.substr(1);
   std::uint64_t unused = 0;
   switch (token[0]) {
     case 'b':
       request.key_is_base64 = true;
-      request.item_key = {request.decoded.data(), decode_base64(request.key, request.decoded.data())};
+      request.item_key = {request.decoded.data(),
+                          decode_base64(request.key, request.decoded.data())};
       return number_flag(!request.item_key.empty(), WireError::kBadBase64);
     case 'N':
       request.has_vivify = true;
@@ -41,26 +45,38 @@ FlagResult read_flag(std::string_view token, Request& request, char& mode) {
       std::int32_t recache = 0;
       return number_flag(parse_i32(number, recache), WireError::kBadToken);
     }
-    case 'F': return number_flag(parse_u32(number, request.client_flags), WireError::kBadLine);
+    case 'F':
+      return number_flag(parse_u32(number, request.client_flags), WireError::kBadLine);
     case 'C':
       request.has_cas = true;
       return number_flag(parse_u64(number, request.cas.value), WireError::kBadToken);
-    case 'E': return number_flag(parse_u64(number, unused), WireError::kBadToken);
-    case 'J': return number_flag(parse_u64(number, request.initial), WireError::kBadInitial);
-    case 'D': return number_flag(parse_u64(number, request.delta), WireError::kBadMetaDelta);
+    case 'E':
+      return number_flag(parse_u64(number, unused), WireError::kBadToken);
+    case 'J':
+      return number_flag(parse_u64(number, request.initial), WireError::kBadInitial);
+    case 'D':
+      return number_flag(parse_u64(number, request.delta), WireError::kBadMetaDelta);
     case 'M':
       if (token.size() != 2) return {WireError::kBadModeLength, false};
       mode = token[1];
       return {};
-    case 'O': request.opaque = token; return {};
-    case 'I': request.wants_invalidate = true; return {};
-    case 'k': request.wants_key = true; return {};
-    case 'q': request.quiet = true; return {};
-    case 'v': request.wants_value = true; return {};
-    case 'P': case 'L': case 'c': case 'f': case 'h': case 'l': case 's': case 't': case 'u':
-    case 'x':
+    case 'O':
+      request.opaque = token;
       return {};
-    default: return {WireError::kInvalidFlag, true};
+    case 'I':
+      request.wants_invalidate = true;
+      return {};
+    case 'k':
+      request.wants_key = true;
+      return {};
+    case 'q':
+      request.quiet = true;
+      return {};
+    case 'v':
+      request.wants_value = true;
+      return {};
+    default:
+      return {};
   }
 }
 
@@ -81,7 +97,9 @@ std::optional<WireError> read_flags(const Words& words, std::size_t first, Reque
   return error;
 }
 
-bool opaque_fits(const Request& request) { return request.opaque.size() <= kOpaqueBytesMax; }
+bool opaque_fits(const Request& request) {
+  return request.opaque.size() <= kOpaqueBytesMax;
+}
 
 ParsedRequest parse_get(const Words& words, Request& request) {
   if (words.count > kMetaWordsMax) return failed(WireError::kTooManyFlagsGet);
@@ -93,12 +111,24 @@ ParsedRequest parse_get(const Words& words, Request& request) {
 
 bool set_store_mode(char mode, Request& request) {
   switch (mode) {
-    case 0: case 'S': request.store_mode = StoreMode::kSet; return true;
-    case 'E': request.store_mode = StoreMode::kAdd; return true;
-    case 'A': request.store_mode = StoreMode::kAppend; return true;
-    case 'P': request.store_mode = StoreMode::kPrepend; return true;
-    case 'R': request.store_mode = StoreMode::kReplace; return true;
-    default: return false;
+    case 0:
+    case 'S':
+      request.store_mode = StoreMode::kSet;
+      return true;
+    case 'E':
+      request.store_mode = StoreMode::kAdd;
+      return true;
+    case 'A':
+      request.store_mode = StoreMode::kAppend;
+      return true;
+    case 'P':
+      request.store_mode = StoreMode::kPrepend;
+      return true;
+    case 'R':
+      request.store_mode = StoreMode::kReplace;
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -146,13 +176,18 @@ ParsedRequest parse_meta(const Words& words, Request& request) noexcept {
   if (words.count < 2 || words.at[1].size() > kKeyBytesMax) return failed(WireError::kBadLine);
   request.key = request.item_key = words.at[1];
   switch (request.verb()) {
-    case Verb::kGet: return parse_get(words, request);
-    case Verb::kSet: return parse_set(words, request);
+    case Verb::kGet:
+      return parse_get(words, request);
+    case Verb::kSet:
+      return parse_set(words, request);
     case Verb::kDelete:
-    case Verb::kArithmetic: return parse_delete_or_arithmetic(words, request);
-    case Verb::kDebug: return parse_debug(words, request);
+    case Verb::kArithmetic:
+      return parse_delete_or_arithmetic(words, request);
+    case Verb::kDebug:
+      return parse_debug(words, request);
     case Verb::kLocal:
-    case Verb::kRefused: break;
+    case Verb::kRefused:
+      break;
   }
   return parsed();
 }

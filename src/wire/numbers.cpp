@@ -21,7 +21,9 @@ constexpr std::array<std::uint8_t, 256> make_digit_values() {
 constexpr auto kDigitValues = make_digit_values();
 
 // isspace() of the C locale.
-constexpr bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+constexpr bool is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 struct Magnitude {
   std::uint64_t value = 0;
@@ -66,7 +68,8 @@ bool parse_i32(std::string_view word, std::int32_t& number) noexcept {
   if (!parse_magnitude(word, m)) return false;
   const std::uint64_t limit = std::uint64_t{INT64_MAX} + (m.negative ? 1 : 0);
   if (m.value > limit) return false;
-  number = static_cast<std::int32_t>(static_cast<std::uint32_t>(m.negative ? 0 - m.value : m.value));
+  number =
+      static_cast<std::int32_t>(static_cast<std::uint32_t>(m.negative ? 0 - m.value : m.value));
   return true;
 }
 

@@ -6,9 +6,9 @@
 
 namespace tokenring::wire {
 
-// Each returns false for what memcached's safe_strto* refuses (util.c of 1.6.18). They accept what it
-// accepts: white space and a sign in front, white space behind, and 64-bit numbers whose upper half
-// is silently cut off, so that every client's odd number means here what it means there.
+// Each returns false for what memcached's safe_strto* refuses (util.c of 1.6.18). They accept what
+// it accepts: white space and a sign in front, white space behind, and 64-bit numbers whose upper
+// half is silently cut off, so that every client's odd number means here what it means there.
 [[nodiscard]] bool parse_u64(std::string_view word, std::uint64_t& number) noexcept;
 [[nodiscard]] bool parse_u32(std::string_view word, std::uint32_t& number) noexcept;
 [[nodiscard]] bool parse_i32(std::string_view word, std::int32_t& number) noexcept;

@@ -26,14 +26,16 @@ const Command* find_command(std::string_view word) noexcept {
   if (word.size() <= 8) {
     const std::uint64_t wanted = packed(word);
     switch (wanted) {
-#define X(enumerator, name, ...)                                                     \
-  case std::string_view(name).size() <= 8 ? packed(name) : ~packed(#enumerator): { \
-    static constexpr Command kCommand = Command::enumerator;                         \
-    return &kCommand;                                                                \
-  }
+#define X(enumerator, name, ...)                               \
+  case std::string_view(name).size() <= 8 ? packed(name):      \
+    ~packed(#enumerator) : {                                   \
+      static constexpr Command kCommand = Command::enumerator; \
+      return &kCommand;                                        \
+    }
       TOKENRING_COMMANDS(X)
 #undef X
-      default: return nullptr;
+      default:
+        return nullptr;
     }
   }
   for (std::size_t i = 0; i < kCommandRows.size(); ++i) {

@@ -1,4 +1,7 @@
 // Replies as the client's dialect has them.
+#include <algorithm>
+#include <array>
+
 #include "tokenring/encode.hpp"
 #include "tokenring/parse.hpp"
 #include "wire/numbers.hpp"
@@ -27,41 +30,38 @@ std::string_view flag_value(std::string_view flags, char letter) {
 
 Rendered render_get(const ReplyContext& context, const Reply& reply, char* to) {
   const std::string_view tail = context.ends_get ? kEnd : std::string_view();
-  if (reply.code == ReplyCode::kMiss) return {Kind::kWritten, write_bytes(to, tail), {}};
-  if (reply.code != ReplyCode::kValue) return {Kind::kMismatch, to, {}};
-  // We asked for `f v` or `f c v`: the flags come first, the CAS second.
+  if (reply.code == ReplyCode::kEnd) return {Kind::kWritten, write_bytes(to, tail), {}};
+  if (reply.code != ReplyCode::kTextValue) return {Kind::kMismatch, to, {}};
+  // The key stands in for an opaque. What follows it is what the client wants, to the letter.
   std::string_view rest = reply.rest;
-  const std::string_view flags = next_word(rest);
-  if (flags.size() < 2 || flags[0] != 'f') return {Kind::kMismatch, to, {}};
+  if (next_word(rest) != context.key) return {Kind::kMismatch, to, {}};
   to = write_bytes(to, "VALUE ");
   to = write_bytes(to, context.key);
   *to++ = ' ';
-  to = write_bytes(to, flags.substr(1));
-  *to++ = ' ';
-  to = write_number(to, std::uint64_t{reply.value.size()});
-  if (context.command == Command::kGets || context.command == Command::kGats) {
-    const std::string_view cas = next_word(rest);
-    if (cas.size() < 2 || cas[0] != 'c') return {Kind::kMismatch, to, {}};
-    *to++ = ' ';
-    to = write_bytes(to, cas.substr(1));
-  }
+  to = write_bytes(to, rest);
   return {Kind::kValue, write_bytes(to, "\r\n"), tail};
 }
 
 Rendered render_storage(const ReplyContext& context, const Reply& reply, char* to) {
   switch (reply.code) {
-    case ReplyCode::kHeader: return line(context, "STORED\r\n", to);
-    case ReplyCode::kNotStored: return line(context, "NOT_STORED\r\n", to);
-    case ReplyCode::kExists: return line(context, "EXISTS\r\n", to);
-    case ReplyCode::kNotFound: return line(context, "NOT_FOUND\r\n", to);
-    default: return {Kind::kMismatch, to, {}};
+    case ReplyCode::kHeader:
+      return line(context, "STORED\r\n", to);
+    case ReplyCode::kNotStored:
+      return line(context, "NOT_STORED\r\n", to);
+    case ReplyCode::kExists:
+      return line(context, "EXISTS\r\n", to);
+    case ReplyCode::kNotFound:
+      return line(context, "NOT_FOUND\r\n", to);
+    default:
+      return {Kind::kMismatch, to, {}};
   }
 }
 
 Rendered render_text(const ReplyContext& context, const Reply& reply, char* to) {
   const bool hit = reply.code == ReplyCode::kHeader;
   switch (row_of(context.command).verb) {
-    case Verb::kSet: return render_storage(context, reply, to);
+    case Verb::kSet:
+      return render_storage(context, reply, to);
     case Verb::kDelete:
       if (hit) return line(context, "DELETED\r\n", to);
       if (reply.code == ReplyCode::kNotFound) return line(context, "NOT_FOUND\r\n", to);
@@ -74,12 +74,13 @@ Rendered render_text(const ReplyContext& context, const Reply& reply, char* to) 
       return {Kind::kWritten, write_bytes(write_bytes(to, reply.value), "\r\n"), {}};
     case Verb::kGet:
       if (context.command != Command::kTouch) return render_get(context, reply, to);
-      if (hit) return line(context, "TOUCHED\r\n", to);
-      if (reply.code == ReplyCode::kMiss) return line(context, "NOT_FOUND\r\n", to);
+      if (reply.code == ReplyCode::kTouched) return line(context, "TOUCHED\r\n", to);
+      if (reply.code == ReplyCode::kTextNotFound) return line(context, "NOT_FOUND\r\n", to);
       return {Kind::kMismatch, to, {}};
     case Verb::kDebug:
     case Verb::kLocal:
-    case Verb::kRefused: break;
+    case Verb::kRefused:
+      break;
   }
   return {Kind::kMismatch, to, {}};
 }
@@ -97,9 +98,11 @@ bool meta_code_fits(const ReplyContext& context, ReplyCode code) {
     case Verb::kDelete:
       return code == ReplyCode::kHeader || code == ReplyCode::kNotFound ||
              code == ReplyCode::kExists;
-    case Verb::kDebug: return code == ReplyCode::kDebug || code == ReplyCode::kMiss;
+    case Verb::kDebug:
+      return code == ReplyCode::kDebug || code == ReplyCode::kMiss;
     case Verb::kLocal:
-    case Verb::kRefused: break;
+    case Verb::kRefused:
+      break;
   }
   return false;
 }
@@ -111,39 +114,56 @@ bool hidden_by_quiet(const ReplyContext& context, ReplyCode code) {
   return code == ReplyCode::kHeader || code == ReplyCode::kValue;
 }
 
+// Writes the client's key where it asked for it. A node that was asked to echo a base64 key gives
+// it back as bytes where its item was made by mg's N (seen with 1.6.18), and so do we; `theirs` is
+// advanced behind the echo.
+char* write_key(const ReplyContext& context, std::string_view& theirs, char* to) {
+  to = write_bytes(to, " k");
+  if (theirs.starts_with('k')) {
+    std::array<char, kKeyBytesMax> decoded;
+    const std::string_view bytes(decoded.data(), decode_base64(context.key, decoded.data()));
+    if (theirs.substr(1).starts_with(bytes)) {
+      theirs.remove_prefix(std::min(theirs.size(), 1 + bytes.size() + 1));
+      return write_bytes(to, bytes);
+    }
+    next_word(theirs);  // The key.
+    next_word(theirs);  // Its b.
+  }
+  to = write_bytes(to, context.key);
+  return context.key_is_base64 ? write_bytes(to, " b") : to;
+}
+
+void skip_opaque(std::string_view& theirs) {
+  std::string_view behind = theirs;
+  std::uint32_t opaque = 0;
+  if (wire::parse_opaque(next_word(behind), opaque)) theirs = behind;
+}
+
 // Walks the client's flags beside the node's, which come in the same order; what is between client
-// and proxy (k, b, O) is put back where the client had it. Of a flag the node did not answer, nothing.
+// and proxy (k, b, O) is put back where the client had it. Of a flag the node did not answer,
+// nothing.
 char* write_meta_flags(const ReplyContext& context, const Reply& reply, char* to) {
   std::string_view theirs = reply.rest;
-  std::string_view next = next_word(theirs);
-  const auto skip_opaque = [&] {
-    std::uint32_t opaque = 0;
-    if (wire::parse_opaque(next, opaque)) next = next_word(theirs);
-  };
   std::string_view asked = context.flags;
   for (std::string_view flag = next_word(asked); !flag.empty(); flag = next_word(asked)) {
     if (flag[0] == 'O') {
       *to++ = ' ';
       to = write_bytes(to, flag);
     } else if (flag[0] == 'k') {
-      to = write_bytes(to, " k");
-      to = write_bytes(to, context.key);
-      if (context.key_is_base64) to = write_bytes(to, " b");
+      to = write_key(context, theirs, to);
     } else {
-      skip_opaque();
-      if (!next.empty() && next[0] == flag[0]) {
-        *to++ = ' ';
-        to = write_bytes(to, next);
-        next = next_word(theirs);
-      }
+      skip_opaque(theirs);
+      if (!theirs.starts_with(flag[0])) continue;
+      *to++ = ' ';
+      to = write_bytes(to, next_word(theirs));
     }
   }
   // A CAS that we asked for and the client did not comes behind its flags.
-  skip_opaque();
-  if (context.matches_hide && next.size() > 1 && next[0] == 'c') next = next_word(theirs);
-  for (skip_opaque(); !next.empty(); next = next_word(theirs), skip_opaque()) {
+  skip_opaque(theirs);
+  if (context.matches_hide && theirs.starts_with('c')) next_word(theirs);
+  for (skip_opaque(theirs); !theirs.empty(); skip_opaque(theirs)) {
     *to++ = ' ';
-    to = write_bytes(to, next);
+    to = write_bytes(to, next_word(theirs));
   }
   return to;
 }
@@ -158,8 +178,13 @@ bool hides_value(const ReplyContext& context, const Reply& reply) {
 
 Rendered render_meta(const ReplyContext& context, const Reply& reply, char* to) {
   if (!meta_code_fits(context, reply.code)) return {Kind::kMismatch, to, {}};
-  if (context.command == Command::kMetaDebug)
+  if (context.command == Command::kMetaDebug) {
+    // The only reply without an opaque: its key has to do. A base64 key comes back re-encoded.
+    std::string_view rest = reply.rest;
+    if (reply.code == ReplyCode::kDebug && !context.key_is_base64 && next_word(rest) != context.key)
+      return {Kind::kMismatch, to, {}};
     return {Kind::kWritten, write_bytes(to, reply.line), {}};
+  }
   if (hidden_by_quiet(context, reply.code)) return {Kind::kNothing, to, {}};
   if (reply.code == ReplyCode::kValue && !hides_value(context, reply)) {
     to = write_bytes(to, "VA ");

@@ -23,6 +23,7 @@ constexpr std::array kCodes = {
 };
 
 std::optional<ReplyCode> code_named(std::string_view word) noexcept {
+  // The table is in the order of frequency.
   for (std::size_t i = 0; i < kCodes.size(); ++i)
     if (kCodes[i] == word) return static_cast<ReplyCode>(i);
   return std::nullopt;
@@ -57,11 +58,18 @@ ParsedReply parse_reply(std::string_view in, std::size_t value_bytes_max, Reply&
   if (!code) return {.kind = Kind::kMalformed};
   reply.code = *code;
   reply.rest = text;
-  if (reply.code != ReplyCode::kValue) return {.kind = Kind::kReply, .consumed = line_bytes};
-
+  std::string_view size_word;
+  if (reply.code == ReplyCode::kValue) {
+    size_word = next_word(reply.rest);
+  } else if (reply.code == ReplyCode::kTextValue) {
+    next_word(text);  // The key.
+    next_word(text);  // The flags.
+    size_word = next_word(text);
+  } else {
+    return {.kind = Kind::kReply, .consumed = line_bytes};
+  }
   std::size_t size = 0;
-  if (!read_size(next_word(reply.rest), size) || size > value_bytes_max)
-    return {.kind = Kind::kMalformed};
+  if (!read_size(size_word, size) || size > value_bytes_max) return {.kind = Kind::kMalformed};
   const std::size_t total = line_bytes + size + 2;
   if (in.size() < total) return {.kind = Kind::kIncomplete, .needed = total};
   if (in[total - 2] != '\r' || in[total - 1] != '\n') return {.kind = Kind::kMalformed};

@@ -7,7 +7,9 @@ namespace tokenring::wire {
 namespace {
 
 // memcached looks for noreply in a line's last word only.
-bool says_noreply(const Words& words) { return words.last() == "noreply"; }
+bool says_noreply(const Words& words) {
+  return words.last() == "noreply";
+}
 
 ParsedRequest parse_storage(const Words& words, Request& request) {
   request.quiet = says_noreply(words);
@@ -23,11 +25,21 @@ ParsedRequest parse_storage(const Words& words, Request& request) {
   if (!legal_length(length)) return failed(WireError::kBadLine, request.quiet);
   request.value_bytes = static_cast<std::uint32_t>(length);
   switch (request.command) {
-    case Command::kAdd: request.store_mode = StoreMode::kAdd; break;
-    case Command::kReplace: request.store_mode = StoreMode::kReplace; break;
-    case Command::kAppend: request.store_mode = StoreMode::kAppend; break;
-    case Command::kPrepend: request.store_mode = StoreMode::kPrepend; break;
-    default: request.store_mode = StoreMode::kSet; break;
+    case Command::kAdd:
+      request.store_mode = StoreMode::kAdd;
+      break;
+    case Command::kReplace:
+      request.store_mode = StoreMode::kReplace;
+      break;
+    case Command::kAppend:
+      request.store_mode = StoreMode::kAppend;
+      break;
+    case Command::kPrepend:
+      request.store_mode = StoreMode::kPrepend;
+      break;
+    default:
+      request.store_mode = StoreMode::kSet;
+      break;
   }
   // append and prepend keep the old item's life and flags, whatever their line says.
   request.has_ttl = request.store_mode < StoreMode::kAppend;
@@ -86,17 +98,23 @@ ParsedRequest parse_verbosity(const Words& words, Request& request) {
 
 ParsedRequest parse_text(const Words& words, Request& request) noexcept {
   switch (request.verb()) {
-    case Verb::kSet: return parse_storage(words, request);
-    case Verb::kDelete: return parse_delete(words, request);
-    case Verb::kArithmetic: return parse_arithmetic(words, request);
-    case Verb::kGet: return parse_touch(words, request);  // The get family goes another way.
+    case Verb::kSet:
+      return parse_storage(words, request);
+    case Verb::kDelete:
+      return parse_delete(words, request);
+    case Verb::kArithmetic:
+      return parse_arithmetic(words, request);
+    case Verb::kGet:
+      return parse_touch(words, request);  // The get family goes another way.
     case Verb::kRefused:
     case Verb::kDebug:
-    case Verb::kLocal: break;
+    case Verb::kLocal:
+      break;
   }
   if (request.command == Command::kFlushAll) return parse_flush_all(words, request);
   if (request.command == Command::kVerbosity) return parse_verbosity(words, request);
-  if (words.count > 1) request.keys = {words.at[1].data(), words.last().data() + words.last().size()};
+  if (words.count > 1)
+    request.keys = {words.at[1].data(), words.last().data() + words.last().size()};
   return parsed();
 }
 

@@ -20,9 +20,9 @@ const char* find_delimiter(const char* from, const char* to) noexcept {
   const __m128i nul = _mm_setzero_si128();
   for (; to - from >= 16; from += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    const __m128i hit = _mm_or_si128(
-        _mm_cmpeq_epi8(bytes, nul),
-        _mm_or_si128(_mm_cmpeq_epi8(bytes, blank), _mm_cmpeq_epi8(bytes, lf)));
+    const __m128i hit =
+        _mm_or_si128(_mm_cmpeq_epi8(bytes, nul),
+                     _mm_or_si128(_mm_cmpeq_epi8(bytes, blank), _mm_cmpeq_epi8(bytes, lf)));
     const auto mask = static_cast<unsigned>(_mm_movemask_epi8(hit));
     if (mask != 0) return from + std::countr_zero(mask);
   }

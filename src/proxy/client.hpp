@@ -1,0 +1,55 @@
+// Client: one connection of an application, as the engine sees it. All state, no I/O.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "base/buffer.hpp"
+#include "proxy/slot.hpp"
+#include "tokenring/command.hpp"
+
+namespace tokenring {
+
+struct Client {
+  enum class Mode : std::uint8_t {
+    kRequests,   // At the start of a request, or within one that is not whole yet.
+    kSwallow,    // Dropping `swallow` bytes of a value that was refused.
+    kKeyStream,  // Within a get whose line is longer than what is buffered.
+    kSkipLine,   // Dropping the rest of such a line.
+  };
+
+  // A client without a word from it yet may have this many requests out; then its replies' size
+  // tells.
+  static constexpr std::uint32_t kFirstWindow = 64;
+
+  Mode mode = Mode::kRequests;
+  bool closing = false;   // No more requests; close when all replies are out.
+  bool ended = false;     // Sends no more; what it sent is still served.
+  bool stalled = false;   // Not being read, for it has too much out.
+  bool dirty = false;     // In the outbox.
+  bool resuming = false;  // In the list of those whose input waits to be served.
+  std::uint32_t first_slot = kNoSlot;
+  std::uint32_t last_slot = kNoSlot;
+  std::uint32_t slots = 0;
+  std::uint32_t reply_bytes =
+      0;                   // Estimate of a reply's size, from those lately seen; 0: none yet.
+  std::size_t needed = 0;  // Bytes of `in` below which serving it again is useless.
+  std::uint64_t swallow = 0;
+  Buffer in;  // Bytes received and not served.
+  OutQueue out;
+
+  // Bytes of `out` from here on wait for the end of a group of slots (see Slot::Group).
+  std::size_t hold_from = kNoHold;
+  std::optional<WireError> group_error;
+
+  // Mode::kKeyStream.
+  Command stream_command = Command::kGet;
+  std::int32_t stream_exptime = 0;
+  bool stream_began = false;
+
+  static constexpr std::size_t kNoHold = SIZE_MAX;
+  [[nodiscard]] std::size_t sendable() const noexcept { return std::min(out.size(), hold_from); }
+};
+
+}  // namespace tokenring

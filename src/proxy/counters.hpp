@@ -1,0 +1,74 @@
+// Counters: one set per worker, written by that worker only, readable by all.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace tokenring {
+
+// X(enumerator, memcached's own name of the counter, or ours).
+#define TOKENRING_COUNTERS(X)                     \
+  X(kCurrConnections, "curr_connections")         \
+  X(kTotalConnections, "total_connections")       \
+  X(kRejectedConnections, "rejected_connections") \
+  X(kCmdGet, "cmd_get")                           \
+  X(kCmdSet, "cmd_set")                           \
+  X(kCmdDelete, "cmd_delete")                     \
+  X(kCmdArithmetic, "cmd_arithmetic")             \
+  X(kCmdTouch, "cmd_touch")                       \
+  X(kCmdFlush, "cmd_flush")                       \
+  X(kGetHits, "get_hits")                         \
+  X(kGetMisses, "get_misses")                     \
+  X(kBytesRead, "bytes_read")                     \
+  X(kBytesWritten, "bytes_written")               \
+  X(kTtlCapped, "ttl_capped")                     \
+  X(kNodeErrors, "node_errors")                   \
+  X(kNodeTimeouts, "node_timeouts")               \
+  X(kNodeConnects, "node_connects")               \
+  X(kOutOfStep, "node_out_of_step")               \
+  X(kRequestsFailed, "requests_failed")
+
+enum class Counter : std::uint8_t {
+#define X(enumerator, name) enumerator,
+  TOKENRING_COUNTERS(X)
+#undef X
+};
+
+inline constexpr std::array kCounterNames = {
+#define X(enumerator, name) std::string_view(name),
+    TOKENRING_COUNTERS(X)
+#undef X
+};
+
+class Counters {
+ public:
+  // One writer: no read-modify-write instruction is needed.
+  void add(Counter counter, std::uint64_t n = 1) noexcept {
+    auto& value = values_[static_cast<std::size_t>(counter)];
+    value.store(value.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void subtract(Counter counter, std::uint64_t n = 1) noexcept { add(counter, 0 - n); }
+  [[nodiscard]] std::uint64_t get(std::size_t index) const noexcept {
+    return values_[index].load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, kCounterNames.size()> values_{};
+};
+
+// All workers' counters. Built before the workers and alive as long as any of them.
+struct CounterBoard {
+  explicit CounterBoard(std::size_t workers) : of_worker(workers) {}
+  std::vector<Counters> of_worker;
+
+  [[nodiscard]] std::uint64_t sum(std::size_t index) const noexcept {
+    std::uint64_t total = 0;
+    for (const Counters& counters : of_worker) total += counters.get(index);
+    return total;
+  }
+};
+
+}  // namespace tokenring

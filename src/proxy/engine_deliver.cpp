@@ -1,0 +1,233 @@
+// deliver: from a node's reply to its place in its client's order.
+//
+//   deliver: check it against the head of the FIFO -> fill: render it -> drain what is now in turn
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "proxy/engine.hpp"
+
+namespace tokenring {
+
+namespace {
+
+bool is_text(const Slot& slot) {
+  return row_of(slot.context.command).dialect == Dialect::kText;
+}
+
+}  // namespace
+
+// False when the node is out of step: this reply is not the answer to what is at the FIFO's head.
+bool Engine::deliver(Link& link, const Reply& reply, Buffer* whole) noexcept {
+  if (link.state != Link::State::kUp) {
+    if (!link.greeted || reply.code != ReplyCode::kVersion) return false;
+    read_version(link, reply);
+    return true;
+  }
+  if (link.first_slot == kNoSlot) return false;
+  const std::uint32_t index = link.first_slot;
+  Slot& slot = slots_[index];
+  // Error lines carry no opaque. One that was not asked for shows with the next reply.
+  if (!reply.is_error() && !slot.plain_reply) {
+    const bool bare_miss = link.bare_misses && reply.code == ReplyCode::kMiss && reply.rest.empty();
+    if (!bare_miss && opaque_of(reply) != slot.opaque) return false;
+  }
+  response_ns_ += (now_.instant.ns - slot.sent.ns - response_ns_) / 32;
+  if (slot.in_get_line) return deliver_get(link, reply, whole);
+  if (slot.closes_batch) {
+    if (reply.code != ReplyCode::kNoop) return false;
+  } else if (slot.informs != kNoSlot) {
+    // The slot it informs is the next in this FIFO, so it is still there.
+    if (reply.code == ReplyCode::kMiss) slots_[slot.informs].context.quiet = false;
+  } else if (!fill_if_wanted(index, reply, whole)) {
+    return false;
+  }
+  pop_front(link);
+  return true;
+}
+
+// A text get line is answered by the VALUEs of those of its keys that are there, in the line's
+// order, and one END. The key is the proof that a VALUE belongs here.
+bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept {
+  const Reply miss{.code = ReplyCode::kEnd, .line = "END\r\n"};
+  const bool is_value = reply.code == ReplyCode::kTextValue;
+  if (!is_value && reply.code != ReplyCode::kEnd && !reply.is_error()) return false;
+  std::string_view rest = reply.rest;
+  const std::string_view key = is_value ? next_word(rest) : std::string_view();
+  while (true) {
+    const std::uint32_t index = link.first_slot;
+    Slot& slot = slots_[index];
+    const bool last = slot.last_of_line;
+    if (is_value && !slot.answered && slot.context.key == key) {
+      if (!fill_if_wanted(index, reply, whole)) return false;
+      slot.answered = true;
+      if (!last) pop_front(link);
+      return true;
+    }
+    if (is_value && last) return false;  // Not a key of this line.
+    if (!slot.answered && !fill_if_wanted(index, is_value ? miss : reply, nullptr)) return false;
+    pop_front(link);
+    if (last) return true;
+  }
+}
+
+// Fills the slot if a client still waits for it.
+bool Engine::fill_if_wanted(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
+  Slot& slot = slots_[index];
+  if (!slot.in_client || slot.filled) return true;
+  count_reply(slot, reply);
+  const bool in_group = slot.group != Slot::Group::kNone;
+  if (reply.is_error() && (in_group || (slot.miss_on_failure && is_text(slot)))) {
+    fail(index, WireError::kNodeError);  // An error line cannot stand inside a text get.
+    return true;
+  }
+  if (slot.group == Slot::Group::kFlush && reply.code != ReplyCode::kOk) return false;
+  return fill(index, reply, whole);
+}
+
+void Engine::count_reply(const Slot& slot, const Reply& reply) noexcept {
+  if (row_of(slot.context.command).verb != Verb::kGet) return;
+  const bool hit = reply.code == ReplyCode::kTextValue || reply.code == ReplyCode::kValue ||
+                   reply.code == ReplyCode::kHeader || reply.code == ReplyCode::kTouched;
+  count(hit ? Counter::kGetHits : Counter::kGetMisses);
+}
+
+// Renders the reply into the client's output where it is its turn, else beside its slot. False when
+// the reply does not fit its request; nothing has changed then.
+bool Engine::fill(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
+  Slot& slot = slots_[index];
+  TR_ASSERT(slot.in_client && !slot.filled);
+  const ClientId id = slot.client;
+  Client& client = *clients_.find(id);
+  const bool in_turn = client.first_slot == index;
+  OutQueue& out = in_turn ? client.out : slot.reply;
+  const std::size_t before = out.size();
+  if (in_turn) begin_front(client);
+  if (!render(slot, reply, whole, out)) return false;
+  slot.filled = true;
+  const auto bytes =
+      static_cast<std::uint32_t>(std::min<std::size_t>(out.size() - before + 1, UINT32_MAX / 2));
+  client.reply_bytes = std::max(bytes, client.reply_bytes - client.reply_bytes / 8);
+  if (in_turn) {
+    finish_front(client, before);
+    drain(client);
+  }
+  if (!client.out.empty() || client.closing) mark_dirty(client, id);
+  if (client.stalled) queue_resume(client, id);
+  return true;
+}
+
+bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out) noexcept {
+  if (slot.swallows_reply) return true;
+  const bool moves = whole != nullptr && reply.value.size() > kMoveBytes;
+  const std::size_t value_room = moves ? 0 : reply.value.size() + 16;
+  char* const to = out.prepare(pool_, rendered_size_max(slot.context, reply) + value_room);
+  const Rendered rendered = render_reply(slot.context, reply, to);
+  char* end = rendered.end;
+  switch (rendered.kind) {
+    case Rendered::Kind::kMismatch:
+      return false;
+    case Rendered::Kind::kNothing:
+      return true;
+    case Rendered::Kind::kWritten:
+      out.commit(static_cast<std::size_t>(end - to));
+      return true;
+    case Rendered::Kind::kValue:
+      break;
+  }
+  const std::size_t value_bytes =
+      reply.value.size() + 2;  // The node's CR LF serves the client too.
+  if (moves) {
+    out.commit(static_cast<std::size_t>(end - to));
+    Buffer value = std::move(*whole);
+    value.consume(static_cast<std::size_t>(reply.value.data() - value.view().data()));
+    out.append(std::move(value));
+    if (!rendered.tail.empty()) out.append(pool_, rendered.tail);
+    return true;
+  }
+  std::memcpy(end, reply.value.data(), value_bytes);
+  end += value_bytes;
+  if (!rendered.tail.empty()) {
+    std::memcpy(end, rendered.tail.data(), rendered.tail.size());
+    end += rendered.tail.size();
+  }
+  out.commit(static_cast<std::size_t>(end - to));
+  return true;
+}
+
+// Fills the slot with what a failure means to its client: a miss, a group's failure, or the error.
+void Engine::fail(std::uint32_t index, WireError error) noexcept {
+  Slot& slot = slots_[index];
+  if (slot.informs != kNoSlot || !slot.in_client) return;
+  count(Counter::kRequestsFailed);
+  if (slot.miss_on_failure) {
+    const bool text = is_text(slot);
+    const Reply miss{.code = text ? ReplyCode::kEnd : ReplyCode::kMiss,
+                     .line = text ? "END\r\n" : "EN\r\n"};
+    const bool filled = fill(index, miss, nullptr);
+    TR_ASSERT(filled);
+    return;
+  }
+  if (slot.group != Slot::Group::kNone) {
+    slot.failed = true;
+    slot.error = slot.group == Slot::Group::kFlush ? WireError::kFanOutFailed : error;
+    slot.swallows_reply = true;
+  }
+  const bool filled =
+      fill(index, Reply{.code = ReplyCode::kServerError, .line = line_of(error)}, nullptr);
+  TR_ASSERT(filled);
+}
+
+// An answer of our own, in its turn.
+void Engine::answer(Client& client, ClientId id, std::string_view text) noexcept {
+  if (client.first_slot == kNoSlot) {
+    client.out.append(pool_, text);
+  } else {
+    Request none;
+    Slot& slot = slots_[reserve(client, id, none, {})];
+    slot.reply.append(pool_, text);
+    slot.filled = true;
+  }
+  mark_dirty(client, id);
+}
+
+// Before the front slot's bytes go into the output.
+void Engine::begin_front(Client& client) noexcept {
+  const Slot& slot = slots_[client.first_slot];
+  if (slot.first_of_group) client.hold_from = client.out.size();
+}
+
+// After they did; `before` is the output's size without them.
+void Engine::finish_front(Client& client, std::size_t before) noexcept {
+  const Slot& slot = slots_[client.first_slot];
+  if (slot.group != Slot::Group::kNone) {
+    if (slot.failed && !client.group_error) client.group_error = slot.error;
+    // What a group holds back is bounded; beyond that its hits go out, and an error ends them.
+    const std::size_t bound = snapshot_->limits.output_bytes_per_client_max / 2;
+    if (client.hold_from != Client::kNoHold && client.out.size() - client.hold_from > bound)
+      client.hold_from = Client::kNoHold;
+    if (slot.last_of_group) {
+      if (client.group_error) {
+        client.out.truncate(std::min(before, client.hold_from));
+        if (!slot.context.quiet) client.out.append(pool_, line_of(*client.group_error));
+      } else if (slot.group == Slot::Group::kFlush && !slot.context.quiet) {
+        client.out.append(pool_, "OK\r\n");
+      }
+      client.group_error.reset();
+      client.hold_from = Client::kNoHold;
+    }
+  }
+  pop_front(client);
+}
+
+// Moves the replies that are now in turn into the output.
+void Engine::drain(Client& client) noexcept {
+  while (client.first_slot != kNoSlot && slots_[client.first_slot].filled) {
+    Slot& slot = slots_[client.first_slot];
+    begin_front(client);
+    const std::size_t before = client.out.size();
+    client.out.append(pool_, std::move(slot.reply));
+    finish_front(client, before);
+  }
+}
+
+}  // namespace tokenring

@@ -1,0 +1,213 @@
+// Links' lives: connect, check the version, serve, fail, and try again.
+//
+//   kConnecting --connected, version good--> kUp --lost--> kConnecting
+//        |                                    ^             |
+//        +--failed--> kDown --retry_at--> kProbing --failed-+--> kDown
+//
+// Requests queue while a link connects; while it is down or probed they fail at once.
+#include <algorithm>
+#include <charconv>
+
+#include "proxy/engine.hpp"
+
+namespace tokenring {
+
+Link* Engine::find_link(LinkId id) noexcept {
+  if (id.index >= links_.size()) return nullptr;
+  Link& link = links_[id.index];
+  return link.generation == id.generation ? &link : nullptr;
+}
+
+LinkId Engine::id_of(const Link& link) const noexcept {
+  return {static_cast<std::uint32_t>(&link - links_.data()), link.generation};
+}
+
+const Pool& Engine::pool_of(const Link& link) const noexcept {
+  return snapshot_->pools[pool_of_backend_[link.backend]];
+}
+
+// Several links of one node share its load by client, so that a client's own requests stay in
+// order.
+Link& Engine::link_of(std::uint32_t backend, ClientId id) noexcept {
+  const std::uint32_t count = snapshot_->pools[pool_of_backend_[backend]].options.links_per_node;
+  return links_[first_link_[backend] + (count == 1 ? 0 : id.index % count)];
+}
+
+void Engine::open(Link& link) noexcept {
+  link.state = link.failures == 0 ? Link::State::kConnecting : Link::State::kProbing;
+  link.greeted = false;
+  link.timeouts = 0;
+  link.needed = 0;
+  link.connect_deadline = now_.instant.plus_ms(pool_of(link).options.connect_timeout_ms);
+  ++link.generation;
+  outbox_.open_links.push_back(id_of(link));
+}
+
+void Engine::link_connected(LinkId id, Now now) noexcept {
+  now_ = now;
+  Link* link = find_link(id);
+  if (link == nullptr || link->state == Link::State::kDown || link->greeted) return;
+  link->greeted = true;
+  link->greeting.append(pool_, "version\r\n");
+  mark_dirty(*link);
+}
+
+void Engine::link_lost(LinkId id, Now now) noexcept {
+  now_ = now;
+  Link* link = find_link(id);
+  if (link == nullptr || link->state == Link::State::kDown) return;
+  fail_link(*link, link->state == Link::State::kUp ? WireError::kNodeLost : WireError::kNodeDown);
+}
+
+// Ends the connection. All that is in flight fails, none of it is repeated: the node may have done
+// it.
+void Engine::fail_link(Link& link, WireError error) noexcept {
+  count(Counter::kNodeErrors);
+  outbox_.close_links.push_back(id_of(link));
+  const bool was_up = link.state == Link::State::kUp;
+  link.state = Link::State::kDown;
+  link.in.reset();
+  link.out.clear();
+  link.line_bytes = 0;
+  link.unchecked = false;
+  link.greeting.clear();
+  while (link.first_slot != kNoSlot) {
+    const std::uint32_t index = link.first_slot;
+    if (slots_[index].in_client && !slots_[index].filled) fail(index, error);
+    pop_front(link);
+  }
+  // A connection that worked is made again at once, unless the node had stopped answering on it;
+  // after that with growing pauses, cut short at random so that workers and proxies do not beat as
+  // one.
+  const bool at_once = was_up && link.failures == 0 && error == WireError::kNodeLost;
+  if (at_once) {
+    open(link);
+    return;
+  }
+  const auto doubled = kRetryFirstMs << std::min<std::uint32_t>(link.failures, 8);
+  const auto pause_ms = std::min<std::int64_t>(kRetryMaxMs, doubled);
+  ++link.failures;
+  link.retry_at = now_.instant.plus_ms(
+      pause_ms / 2 +
+      static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(pause_ms / 2 + 1)));
+  ++link.generation;  // Nothing that the old connection still says counts.
+}
+
+std::span<char> Engine::link_space(LinkId id) noexcept {
+  Link* link = find_link(id);
+  if (link == nullptr || link->state == Link::State::kDown) return {};
+  if (link->in.empty()) {
+    link->in.reset();
+    return {scratch_.get(), kScratchBytes};
+  }
+  const std::size_t held = link->in.size();
+  std::size_t want = kScratchBytes;
+  if (link->needed > held + kMoveBytes)
+    want = std::min(link->needed - held, std::max(held, kScratchBytes));
+  link->in.reserve(pool_, want);
+  return link->in.space().first(want);
+}
+
+void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
+  now_ = now;
+  Link* found = find_link(id);
+  if (found == nullptr) return;
+  Link& link = *found;
+  std::string_view in(scratch_.get(), n);
+  const bool buffered = link.in.owns();
+  if (buffered) {
+    link.in.commit(n);
+    in = link.in.view();
+  }
+  if (in.size() < link.needed) return;
+  link.timeouts = 0;
+  link.needed = 0;
+  std::size_t used = 0;
+  while (used < in.size()) {
+    Reply reply;
+    const ParsedReply parsed =
+        parse_reply(in.substr(used), snapshot_->limits.value_bytes_max, reply);
+    if (parsed.kind == ParsedReply::Kind::kIncomplete) {
+      link.needed = parsed.needed;
+      break;
+    }
+    const bool is_whole = buffered && used == 0 && parsed.consumed == in.size();
+    if (parsed.kind == ParsedReply::Kind::kMalformed ||
+        !deliver(link, reply, is_whole ? &link.in : nullptr)) {
+      count(Counter::kOutOfStep);
+      fail_link(link, WireError::kNodeBadReply);
+      return;
+    }
+    if (link.state == Link::State::kDown) return;  // Refused for its version.
+    used += parsed.consumed;
+  }
+  if (buffered) {
+    link.in.consume(std::min(used, link.in.size()));
+    if (link.in.empty()) link.in.reset();
+  } else if (used < in.size()) {
+    link.in = pool_.take(in.size() - used);
+    link.in.append(in.substr(used));
+  }
+}
+
+// Nodes before 1.6 do not speak meta; those before 1.6.18 leave the opaque out of a miss.
+void Engine::read_version(Link& link, const Reply& reply) noexcept {
+  int part[3] = {0, 0, 0};
+  const char* at = reply.rest.data();
+  const char* const end = at + reply.rest.size();
+  for (int& number : part) {
+    const auto result = std::from_chars(at, end, number);
+    at = result.ptr;
+    if (at == end || *at != '.') break;
+    ++at;
+  }
+  if (part[0] < 1 || (part[0] == 1 && part[1] < 6)) {
+    link.too_old = true;
+    fail_link(link, WireError::kNodeTooOld);
+    return;
+  }
+  link.too_old = false;
+  link.bare_misses = part[0] == 1 && part[1] == 6 && part[2] < 18;
+  link.state = Link::State::kUp;
+  link.failures = 0;
+  count(Counter::kNodeConnects);
+  if (!link.out.empty()) mark_dirty(link);
+}
+
+OutQueue* Engine::link_output(LinkId id) noexcept {
+  Link* link = find_link(id);
+  if (link == nullptr) return nullptr;
+  link->dirty = false;
+  if (link->state == Link::State::kDown || !link->greeted) return nullptr;
+  if (!link->greeting.empty()) return &link->greeting;
+  if (link->state != Link::State::kUp || link->out.empty()) return nullptr;
+  end_get_line(*link);
+  if (link->unchecked) close_batch(*link);
+  return &link->out;
+}
+
+// A text read's reply is known by its key if it is a hit, but not if it is a miss. So what is sent
+// at once ends with an mn, whose MN has to come in just this place.
+void Engine::close_batch(Link& link) noexcept {
+  const std::uint32_t index = slots_.insert().index;
+  slots_[index].closes_batch = true;
+  slots_[index].plain_reply = true;
+  link.out.append(pool_, "mn\r\n");
+  link.unchecked = false;
+  await(link, index);
+}
+
+// Requests whose time is up fail; their slots stay in the FIFO for the late answers. A node that
+// lets several expire without a word is given up.
+void Engine::expire_requests(Link& link) noexcept {
+  while (link.first_live != kNoSlot && slots_[link.first_live].deadline <= now_.instant) {
+    const std::uint32_t index = link.first_live;
+    link.first_live = slots_[index].next_in_link;
+    count(Counter::kNodeTimeouts);
+    ++link.timeouts;
+    if (slots_[index].in_client && !slots_[index].filled) fail(index, WireError::kNodeTimeout);
+  }
+  if (link.timeouts >= kTimeoutsToDown) fail_link(link, WireError::kNodeTimeout);
+}
+
+}  // namespace tokenring

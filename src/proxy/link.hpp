@@ -1,0 +1,62 @@
+// Link: one connection to one node, with the FIFO of what the node still owes. All state, no I/O.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/buffer.hpp"
+#include "proxy/slot.hpp"
+#include "tokenring/command.hpp"
+#include "tokenring/units.hpp"
+
+namespace tokenring {
+
+struct Link {
+  enum class State : std::uint8_t {
+    kDown,        // Not connected; a new try is due at `retry_at`. Requests fail at once.
+    kConnecting,  // First try, or after a working connection ended: requests queue.
+    kProbing,     // A try after a failed one: requests still fail at once.
+    kUp,
+  };
+
+  State state = State::kDown;
+  bool greeted = false;      // Connected, and asked for its version.
+  bool dirty = false;        // In the outbox.
+  bool too_old = false;      // Last seen with a version that does not speak meta.
+  bool bare_misses = false;  // A node whose misses carry no opaque (before 1.6.18).
+  bool unchecked = false;    // The last request sent was one whose reply carries no opaque.
+  // The text get line at the end of `out`, still open for further keys, and its size; 0: none.
+  Command line_command = Command::kGet;
+  std::int32_t line_exptime = 0;
+  std::size_t line_bytes = 0;
+  std::uint32_t backend = 0;
+  std::uint32_t generation = 0;  // Counts connections: events of an earlier one are ignored.
+  std::uint32_t next_opaque = 0;
+  std::uint32_t failures = 0;  // Consecutive failed tries.
+  std::uint32_t timeouts = 0;  // Requests timed out since the node last said anything.
+  Instant retry_at;
+  Instant connect_deadline;
+
+  std::uint32_t first_slot = kNoSlot;  // Oldest request without an answer.
+  std::uint32_t last_slot = kNoSlot;
+  std::uint32_t first_live = kNoSlot;  // Oldest that has not timed out.
+  std::uint32_t slots = 0;
+
+  std::size_t needed = 0;
+  Buffer in;
+  OutQueue out;
+  OutQueue greeting;
+
+  [[nodiscard]] bool takes_requests() const noexcept {
+    return state == State::kUp || state == State::kConnecting;
+  }
+};
+
+// Bounds of a link's ways. Times in milliseconds.
+inline constexpr std::int64_t kRetryFirstMs = 50;
+inline constexpr std::int64_t kRetryMaxMs = 500;
+inline constexpr std::uint32_t kTimeoutsToDown = 3;
+// A get line sent upstream grows to this many bytes: below what makes memcached set memory aside.
+inline constexpr std::size_t kGetLineBytesMax = 1800;
+
+}  // namespace tokenring

@@ -1,0 +1,81 @@
+// Slot: a place in a client's order of replies, and (while a node owes an answer) in a link's FIFO.
+//
+// A slot lives as long as it stands in either list. A client that left, or a request that timed
+// out, leaves its slot in the link's FIFO, so that the late answer is matched with it and goes
+// nowhere.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "base/buffer.hpp"
+#include "base/slab.hpp"
+#include "tokenring/encode.hpp"
+#include "tokenring/units.hpp"
+
+namespace tokenring {
+
+using ClientId = SlabId;
+inline constexpr std::uint32_t kNoSlot = UINT32_MAX;
+
+struct Slot {
+  // How the replies of several slots become one.
+  enum class Group : std::uint8_t {
+    kNone,
+    kGet,    // A get of several keys of which one may fail: then all is one SERVER_ERROR.
+    kFlush,  // flush_all: one OK or one SERVER_ERROR.
+  };
+
+  ClientId client;
+  std::uint32_t next_in_client = kNoSlot;
+  std::uint32_t next_in_link = kNoSlot;
+  Instant sent;
+  Instant deadline;
+  std::uint32_t opaque = 0;
+
+  bool in_client = false;
+  bool in_link = false;
+  bool filled = false;
+  bool miss_on_failure = false;  // A read of a pool that turns failures into misses.
+  bool swallows_reply = false;   // The client gets nothing, whatever the node says.
+  bool plain_reply = false;      // The node answers without an opaque (text reads, flush_all, me).
+  bool in_get_line = false;      // One key of a text get line upstream, which one END ends.
+  bool last_of_line = false;
+  bool answered = false;      // Its VALUE was there; the line's END is still to come.
+  bool closes_batch = false;  // An mn of ours; see Engine::link_output().
+  bool failed = false;        // Filled by a failure that its group has to tell.
+  WireError error = WireError::kError;
+
+  Group group = Group::kNone;
+  bool first_of_group = false;
+  bool last_of_group = false;
+  // Not kNoSlot: a probe, which stands in no client's order. Its reply tells the slot named here,
+  // the next in the same FIFO, whether the item was there before.
+  std::uint32_t informs = kNoSlot;
+
+  // Of the request: all that rendering its reply needs.
+  ReplyContext context;  // Its views point into `text` or `long_text`.
+  std::array<char, 80> text;
+  Buffer long_text;
+
+  OutQueue reply;  // Rendered, waiting for those in front of it.
+
+  Slot() noexcept {}  // `text` stays uninitialised on purpose.
+
+  // Copies key and flags, which the context's views then name.
+  void keep(BufferPool& pool, std::string_view key, std::string_view flags) {
+    char* to = text.data();
+    if (key.size() + flags.size() > text.size()) {
+      long_text = pool.take(key.size() + flags.size());
+      to = long_text.space().data();
+    }
+    std::memcpy(to, key.data(), key.size());
+    context.key = {to, key.size()};
+    if (!flags.empty()) std::memcpy(to + key.size(), flags.data(), flags.size());
+    context.flags = {to + key.size(), flags.size()};
+  }
+};
+
+}  // namespace tokenring
