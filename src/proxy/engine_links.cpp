@@ -71,6 +71,8 @@ void Engine::fail_link(Link& link, WireError error) noexcept {
   link.line_bytes = 0;
   link.unchecked = false;
   link.greeting.clear();
+  link.timeouts = 0;
+  link.dirty = false;  // A flush that is still listed names the old generation.
   while (link.first_slot != kNoSlot) {
     const std::uint32_t index = link.first_slot;
     if (slots_[index].in_client && !slots_[index].filled) fail(index, error);
