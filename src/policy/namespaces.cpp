@@ -104,6 +104,7 @@ void NamespaceTable::add_group(std::size_t begin, std::size_t end) {
     const std::string_view prefix = prefix_of(entries_[i]);
     const std::string_view rest = prefix.substr(shared);
     entries_[i].head = head_of(rest);
+    entries_[i].has_twin = i > begin && entries_[i].head == entries_[i - 1].head;
     entries_[i].head_mask = head_of(std::string(std::min<std::size_t>(rest.size(), 8), '\xFF'));
     // A prefix's prefixes come before it, and from one to the next there is a link.
     std::uint16_t parent = i == begin ? kNone : static_cast<std::uint16_t>(i - 1);
@@ -117,6 +118,14 @@ void NamespaceTable::add_group(std::size_t begin, std::size_t end) {
                                                    .any = entries_[begin].index};
 }
 
+std::size_t NamespaceTable::last_not_above(std::string_view key, Group group) const noexcept {
+  const auto begin = entries_.begin() + group.begin;
+  const auto above = std::upper_bound(
+      begin, begin + group.count, key,
+      [&](std::string_view text, const Entry& entry) { return text < prefix_of(entry); });
+  return above == begin ? kNone : static_cast<std::size_t>(above - entries_.begin()) - 1;
+}
+
 const Namespace* NamespaceTable::find(std::string_view key) const noexcept {
   if (key.empty()) return fallback();
   const Group group = groups_[static_cast<unsigned char>(key[0])];
@@ -124,18 +133,19 @@ const Namespace* NamespaceTable::find(std::string_view key) const noexcept {
       !same_bytes(key.data(), namespaces_[group.any].prefix.data(), group.shared))
     return fallback();
 
+  // The last entry whose head is not above the key's, without a branch to mispredict.
   const std::uint64_t head = head_of(key.substr(group.shared));
-  std::size_t at = group.begin;  // The first entry above the key, at the end.
-  for (std::size_t count = group.count; count > 0;) {
+  std::size_t last = group.begin;
+  for (std::size_t count = group.count; count > 1;) {
     const std::size_t half = count / 2;
-    const Entry& middle = entries_[at + half];
-    const bool above = middle.head != head ? middle.head > head : prefix_of(middle) > key;
-    at = above ? at : at + half + 1;
-    count = above ? half : count - half - 1;
+    last += entries_[last + half].head <= head ? half : 0;
+    count -= half;
   }
-  if (at == group.begin) return fallback();
+  if (entries_[last].head > head) return fallback();
+  // Were it above the key by what follows the head, all that begins the key would begin it as well.
+  if (entries_[last].has_twin && entries_[last].head == head) last = last_not_above(key, group);
 
-  for (std::size_t i = at - 1; i != kNone; i = entries_[i].parent) {
+  for (std::size_t i = last; i != kNone; i = entries_[i].parent) {
     const Entry& entry = entries_[i];
     if (entry.size > key.size() || ((head ^ entry.head) & entry.head_mask) != 0) continue;
     const std::size_t compared = group.shared + 8U;

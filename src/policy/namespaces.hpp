@@ -61,6 +61,7 @@ class NamespaceTable {
   struct Entry {
     std::uint64_t head = 0;        // The bytes behind what its group shares: up to 8, then zeros.
     std::uint64_t head_mask = 0;   // Which of them there are.
+    bool has_twin = false;         // The entry before it in its group has the same head.
     std::uint16_t size = 0;        // Of the prefix.
     std::uint16_t index = kNone;   // Into namespaces_.
     std::uint16_t parent = kNone;  // Into entries_: the longest other prefix of this prefix.
@@ -74,6 +75,7 @@ class NamespaceTable {
   };
 
   void add_group(std::size_t begin, std::size_t end);
+  [[nodiscard]] std::size_t last_not_above(std::string_view key, Group group) const noexcept;
   [[nodiscard]] const std::string& prefix_of(const Entry& entry) const noexcept {
     return namespaces_[entry.index].prefix;
   }

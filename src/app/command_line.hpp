@@ -1,0 +1,41 @@
+// The command line: what it says, and what it makes of the configuration.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/config.hpp"
+#include "app/where.hpp"
+#include "tokenring/result.hpp"
+
+namespace tokenring {
+
+struct CommandLine {
+  enum class Action : std::uint8_t { kRun, kCheck, kWhere, kHelp, kVersion };
+
+  Action action = Action::kRun;
+  std::string config_file;          // Empty: the defaults.
+  std::vector<std::string> listen;  // Each of these three overrides the file unless empty.
+  std::vector<std::string> nodes;
+  std::optional<std::uint32_t> workers;
+  WhereOptions where;
+};
+
+// `arguments` without the program's name. The error is one line.
+[[nodiscard]] Result<CommandLine, std::string> parse_command_line(
+    std::vector<std::string> arguments);
+
+// The file with the command line's changes.
+[[nodiscard]] Result<Config, std::string> effective_config(const CommandLine& line);
+
+// One line for --check: what the configuration comes to.
+[[nodiscard]] std::string summary(const Config& config);
+
+[[nodiscard]] std::string_view help_text() noexcept;
+// The long names of every option, as the parser has them: for the test of help_text().
+[[nodiscard]] std::vector<std::string> option_names();
+
+}  // namespace tokenring

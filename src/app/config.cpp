@@ -1,0 +1,138 @@
+#include "app/config.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+#include "app/config_draft.hpp"
+#include "app/quantity.hpp"
+
+namespace tokenring {
+
+namespace {
+
+// The whole file; `limit` bytes at most, so that a device in its place ends too. 0 or an errno.
+int read_file(const std::string& path, std::size_t limit, std::string& into) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return errno;
+  int error = 0;
+  ssize_t got = 1;
+  while (got > 0 && into.size() < limit) {
+    char piece[65536];
+    got = read(file, piece, std::min(sizeof piece, limit - into.size()));
+    if (got < 0) {
+      error = errno;
+      if (error != EINTR) break;
+      error = 0;
+      got = 1;
+    } else {
+      into.append(piece, static_cast<std::size_t>(got));
+    }
+  }
+  close(file);
+  return error;
+}
+
+PoolConfig default_pool() {
+  PoolConfig pool;
+  pool.name = "default";
+  pool.nodes.push_back({.address = "embedded", .name = {}});
+  return pool;
+}
+
+PoolDraft default_pool_draft() {
+  PoolDraft draft;
+  draft.pool = default_pool();
+  draft.key = "pools.default";
+  draft.at = draft.nodes_at = {1, 1};
+  draft.node_at = {{1, 1}};
+  return draft;
+}
+
+std::uint32_t clients_per_worker(const Config& config) {
+  return std::max<std::uint32_t>(1, config.clients_max / worker_count(config));
+}
+
+}  // namespace
+
+Config default_config() {
+  Config config;
+  config.pools.push_back(default_pool());
+  return config;
+}
+
+Result<Config, std::string> parse_config(std::string_view text, std::string_view file_name) {
+  if (text.size() > Config::kFileBytesMax) {
+    return unexpected(fmt::format("{}: is too long; give at most {}", file_name,
+                                  bytes_text(static_cast<std::int64_t>(Config::kFileBytesMax))));
+  }
+  Errors errors;
+  Draft draft;
+  const std::optional<toml::table> document = parse_toml(text, errors);
+  if (document) read_draft(*document, draft, errors);
+  if (document && draft.pools.empty()) draft.pools.push_back(default_pool_draft());
+  if (document) check_draft(draft, errors);
+  if (errors.any()) return unexpected(errors.line(file_name));
+
+  Config config = std::move(draft.config);
+  for (PoolDraft& pool : draft.pools) config.pools.push_back(std::move(pool.pool));
+  for (NamespaceDraft& space : draft.namespaces)
+    config.namespaces.push_back(std::move(space.space));
+  return config;
+}
+
+Result<Config, std::string> read_config(const std::string& path) {
+  std::string text;
+  if (const int error = read_file(path, Config::kFileBytesMax + 1, text); error != 0)
+    return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(error)));
+  return parse_config(text, path);
+}
+
+Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config& config) {
+  const auto snapshot = std::make_shared<Snapshot>();
+  for (const PoolConfig& pool : config.pools) {
+    Result<Ring, std::string> ring = Ring::make(pool.nodes, pool.ring);
+    if (!ring) return unexpected(fmt::format("pools.{}: {}", pool.name, ring.error()));
+    snapshot->pools.push_back({.name = pool.name,
+                               .nodes = pool.nodes,
+                               .ring = *std::move(ring),
+                               .options = pool.options,
+                               .first_backend = snapshot->backend_count()});
+  }
+
+  std::vector<Namespace> namespaces;
+  for (const NamespaceConfig& space : config.namespaces) {
+    const auto pool =
+        std::find_if(config.pools.begin(), config.pools.end(),
+                     [&](const PoolConfig& other) { return other.name == space.pool; });
+    if (pool == config.pools.end())
+      return unexpected(fmt::format("namespaces: there is no pool \"{}\"", space.pool));
+    namespaces.push_back({.prefix = space.prefix,
+                          .pool = static_cast<std::uint32_t>(pool - config.pools.begin()),
+                          .life = space.life});
+  }
+  const bool has_default = std::any_of(namespaces.begin(), namespaces.end(),
+                                       [](const Namespace& space) { return space.prefix.empty(); });
+  if (config.pools.size() == 1 && !has_default) namespaces.emplace_back();
+  snapshot->namespaces = NamespaceTable(std::move(namespaces));
+  snapshot->limits = config.limits;
+  snapshot->limits.clients_per_worker_max = clients_per_worker(config);
+  return std::shared_ptr<const Snapshot>(snapshot);
+}
+
+std::uint32_t worker_count(const Config& config) noexcept {
+  if (config.workers > 0) return config.workers;
+  cpu_set_t set;
+  const std::uint32_t cpus = sched_getaffinity(0, sizeof set, &set) == 0
+                                 ? static_cast<std::uint32_t>(CPU_COUNT(&set))
+                                 : std::thread::hardware_concurrency();
+  return std::clamp<std::uint32_t>(cpus, 1, Config::kWorkersMax);
+}
+
+}  // namespace tokenring

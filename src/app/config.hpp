@@ -1,0 +1,76 @@
+// Config: the configuration file as a plain value, checked, and the Snapshot that workers get of
+// it.
+//
+// conf/tokenring.toml describes every key. Errors are one line for the operator,
+// FILE:LINE:COLUMN: key: what is wrong; what would be right
+// and nothing here throws.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/namespaces.hpp"
+#include "policy/snapshot.hpp"
+#include "tokenring/result.hpp"
+#include "tokenring/ring.hpp"
+
+namespace tokenring {
+
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
+
+[[nodiscard]] std::string_view name_of(LogLevel level) noexcept;
+
+struct PoolConfig {
+  std::string name;
+  std::vector<NodeSpec> nodes;
+  RingOptions ring;
+  PoolOptions options;
+};
+
+struct NamespaceConfig {
+  std::string prefix;  // Empty: all keys that no other namespace claims.
+  std::string pool;    // The name of one of Config::pools.
+  LifeRules life;
+};
+
+struct Config {
+  static constexpr std::size_t kFileBytesMax = std::size_t{1} << 20;
+  static constexpr std::uint32_t kWorkersMax = 256;
+
+  std::vector<std::string> listen{"127.0.0.1:11211"};  // Each fits parse_listen_address().
+  std::uint32_t workers = 0;                           // 0: as many as CPUs.
+  std::uint32_t clients_max = 65536;                   // Of all workers together.
+  Limits limits;  // But for clients_per_worker_max, which follows from the two above.
+  std::int64_t coalesce_max_us = 100;  // 0: off.
+  std::int64_t drain_timeout_ms = 10'000;
+  LogLevel log_level = LogLevel::kInfo;
+  std::size_t embedded_memory_bytes = std::size_t{64} << 20;
+  std::vector<PoolConfig> pools;  // In the order of the file; at least one.
+  std::vector<NamespaceConfig> namespaces;
+};
+
+// What an empty file means: one pool named "default" with the embedded node.
+[[nodiscard]] Config default_config();
+
+[[nodiscard]] Result<Config, std::string> read_config(const std::string& path);
+// `file_name` is for messages only.
+[[nodiscard]] Result<Config, std::string> parse_config(std::string_view text,
+                                                       std::string_view file_name);
+
+// Every key that the parser knows, in full: "listen", "limits.clients_max", "pools.NAME.nodes",
+// "pools.NAME.nodes[].weight", "namespaces[].prefix".
+[[nodiscard]] std::vector<std::string> known_keys();
+
+// Where there is one pool and no namespace has the empty prefix, one is added: every key has a
+// pool.
+[[nodiscard]] Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
+    const Config& config);
+
+// `workers`, or the CPUs this process may use.
+[[nodiscard]] std::uint32_t worker_count(const Config& config) noexcept;
+
+}  // namespace tokenring

@@ -1,0 +1,131 @@
+// What must hold between the values of a configuration.
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "app/config_draft.hpp"
+#include "app/quantity.hpp"
+#include "app/spelling.hpp"
+
+namespace tokenring {
+
+namespace {
+
+const std::string& name_of(const NodeSpec& node) {
+  return node.name.empty() ? node.address : node.name;
+}
+
+void check_nodes(const PoolDraft& draft, Errors& errors) {
+  const std::vector<NodeSpec>& nodes = draft.pool.nodes;
+  if (draft.nodes_at == Position{}) {
+    errors.add(draft.at, draft.key,
+               "has no nodes; give nodes = [\"10.0.0.1:11211\"], or [\"embedded\"] for a store "
+               "inside the proxy");
+  }
+  std::map<std::string_view, std::size_t> seen;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const auto [other, fresh] = seen.emplace(name_of(nodes[i]), i);
+    if (fresh) continue;
+    errors.add(draft.node_at[i], fmt::format("{}.nodes[{}]", draft.key, i),
+               fmt::format("{} is the name of nodes[{}]; give each node another name",
+                           quoted(name_of(nodes[i])), other->second));
+  }
+}
+
+// Whether a ring can be made of the nodes; the key at fault is the one without which it can.
+void check_ring(const PoolDraft& draft, Errors& errors) {
+  const Result<Ring, std::string> ring = Ring::make(draft.pool.nodes, draft.pool.ring);
+  if (ring) return;
+  RingOptions without_hash = draft.pool.ring;
+  without_hash.hash.reset();
+  RingOptions without_seed = draft.pool.ring;
+  without_seed.seed.clear();
+  if (draft.hash_at != Position{} && Ring::make(draft.pool.nodes, without_hash))
+    errors.add(draft.hash_at, draft.key + ".hash", ring.error());
+  else if (draft.seed_at != Position{} && Ring::make(draft.pool.nodes, without_seed))
+    errors.add(draft.seed_at, draft.key + ".seed", ring.error());
+  else
+    errors.add(draft.nodes_at, draft.key + ".nodes", ring.error());
+}
+
+void check_pool_of(NamespaceDraft& space, const Draft& draft, Errors& errors) {
+  std::vector<std::string_view> names;
+  for (const PoolDraft& pool : draft.pools) names.push_back(pool.pool.name);
+  if (space.pool_at == Position{} && names.size() == 1) {
+    space.space.pool = names[0];
+  } else if (space.pool_at == Position{}) {
+    errors.add(space.at, space.key,
+               fmt::format("has no pool; give one of {}", fmt::join(names, ", ")));
+  } else if (std::find(names.begin(), names.end(), space.space.pool) == names.end()) {
+    errors.add(space.pool_at, space.key + ".pool",
+               fmt::format("there is no pool {}; the pools are {}", quoted(space.space.pool),
+                           fmt::join(names, ", ")));
+  }
+}
+
+void check_namespaces(Draft& draft, Errors& errors) {
+  std::map<std::string_view, const NamespaceDraft*> seen;
+  for (NamespaceDraft& space : draft.namespaces) {
+    const LifeRules& life = space.space.life;
+    if (space.prefix_at == Position{}) {
+      errors.add(
+          space.at, space.key,
+          "has no prefix; give the bytes that its keys begin with, or \"\" for all keys that "
+          "no other namespace has");
+      continue;
+    }
+    const auto [other, fresh] = seen.emplace(space.space.prefix, &space);
+    if (!fresh) {
+      errors.add(space.prefix_at, space.key + ".prefix",
+                 fmt::format("{} is the prefix of {}; give each namespace its own",
+                             quoted(space.space.prefix), other->second->key));
+    }
+    check_pool_of(space, draft, errors);
+    if (life.ttl_cap_s > 0 && life.ttl_default_s > life.ttl_cap_s) {
+      const std::string cap = duration_text(life.ttl_cap_s * 1'000'000);
+      errors.add(space.ttl_default_at, space.key + ".ttl_default",
+                 fmt::format("{} is longer than ttl_cap; give at most {}",
+                             duration_text(life.ttl_default_s * 1'000'000), cap));
+    }
+  }
+}
+
+// An item lies in one piece beside its key and the store's own tables.
+void check_embedded(const Draft& draft, Errors& errors) {
+  constexpr std::size_t kValuesMin = 4;
+  const std::size_t value_bytes_max = draft.config.limits.value_bytes_max;
+  const bool in_use = draft.pools.empty() ||
+                      std::any_of(draft.pools.begin(), draft.pools.end(), [](const auto& pool) {
+                        const auto& nodes = pool.pool.nodes;
+                        return std::any_of(nodes.begin(), nodes.end(), [](const NodeSpec& node) {
+                          return node.address == "embedded";
+                        });
+                      });
+  if (!in_use || draft.config.embedded_memory_bytes / kValuesMin >= value_bytes_max) return;
+  const bool by_memory = draft.memory_at != Position{};
+  const auto text = [](std::size_t bytes) { return bytes_text(static_cast<std::int64_t>(bytes)); };
+  errors.add(
+      by_memory ? draft.memory_at : draft.value_bytes_max_at,
+      by_memory ? "embedded.memory" : "limits.value_bytes_max",
+      fmt::format("{} of embedded.memory is too little for values of up to {}; give it at least {}",
+                  text(draft.config.embedded_memory_bytes), text(value_bytes_max),
+                  text(value_bytes_max * kValuesMin)));
+}
+
+}  // namespace
+
+void check_draft(Draft& draft, Errors& errors) {
+  for (const PoolDraft& pool : draft.pools) check_nodes(pool, errors);
+  check_namespaces(draft, errors);
+  check_embedded(draft, errors);
+  if (draft.pools.size() > 1 && draft.namespaces.empty()) {
+    errors.add(draft.pools[1].at, draft.pools[1].key,
+               "is a second pool, but no namespace says which keys are whose; give [[namespaces]] "
+               "with prefix and pool");
+  }
+  if (errors.any()) return;
+  for (const PoolDraft& pool : draft.pools) check_ring(pool, errors);
+}
+
+}  // namespace tokenring

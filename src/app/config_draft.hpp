@@ -1,0 +1,53 @@
+// A configuration while it is read: values with where they stand, for the checks that need several.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/config.hpp"
+#include "app/toml_reader.hpp"
+
+namespace tokenring {
+
+// Positions are of values, and zeros where the file does not give one.
+struct PoolDraft {
+  PoolConfig pool;
+  std::string key;  // For messages: pools.NAME.
+  Position at;
+  Position nodes_at;
+  Position hash_at;
+  Position seed_at;
+  std::vector<Position> node_at;
+};
+
+struct NamespaceDraft {
+  NamespaceConfig space;
+  std::string key;  // For messages: namespaces[N].
+  Position at;
+  Position prefix_at;
+  Position pool_at;
+  Position ttl_default_at;
+};
+
+struct Draft {
+  Config config;  // Without pools and namespaces.
+  Position value_bytes_max_at;
+  Position memory_at;
+  std::vector<PoolDraft> pools;
+  std::vector<NamespaceDraft> namespaces;
+};
+
+// Fills in what the document says, each value sound in itself.
+void read_draft(const toml::table& document, Draft& draft, Errors& errors);
+// Its parts: the tables `pools` and `namespaces`, and the keys each knows below itself.
+void read_pools(const Value& value, Draft& draft);
+void read_namespaces(const Value& value, Draft& draft);
+void append_pool_keys(std::vector<std::string>& keys);
+void append_namespace_keys(std::vector<std::string>& keys);
+
+// What must hold between values. Names the only pool in namespaces that name none.
+void check_draft(Draft& draft, Errors& errors);
+
+}  // namespace tokenring

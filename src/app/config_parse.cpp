@@ -1,0 +1,152 @@
+// The keys of the file but for pools and namespaces: what each takes and where it goes.
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "app/address.hpp"
+#include "app/config_draft.hpp"
+#include "app/config_rows.hpp"
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::int64_t kKiB = 1 << 10;
+constexpr std::int64_t kMiB = 1 << 20;
+constexpr std::int64_t kGiB = 1 << 30;
+
+constexpr Range kWorkers{0, Config::kWorkersMax};
+constexpr Range kCoalesceUs{0, 10'000};
+constexpr Range kDrainMs{0, 3600'000};
+constexpr Range kValueBytes{kKiB, 128 * kMiB};
+constexpr Range kRequestsPerClient{1, 65536};
+constexpr Range kPendingPerBackend{1, 16 << 20};
+constexpr Range kOutputBytes{4 * kKiB, kGiB};
+constexpr Range kClients{1, 16 << 20};
+constexpr Range kMemoryBytes{kMiB, 32 * kGiB};
+constexpr std::size_t kListenMax = 64;
+
+constexpr std::string_view kListenForm = "an address such as \"127.0.0.1:11211\"";
+
+constexpr std::array kLogLevels{LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn,
+                                LogLevel::kError};
+
+void read_listen(const Value& value, Draft& draft) {
+  std::vector<std::string>& listen = draft.config.listen;
+  listen.clear();
+  for (const Value& element : value.elements(kListenForm)) {
+    const std::optional<std::string> text = element.text(kListenForm);
+    if (!text) continue;
+    if (const auto address = parse_listen_address(*text); !address)
+      element.fail(address.error());
+    else if (std::find(listen.begin(), listen.end(), *text) != listen.end())
+      element.fail(fmt::format("{} stands here twice; give each address once", quoted(*text)));
+    else if (listen.size() == kListenMax)
+      element.fail(fmt::format("is one too many; give at most {} addresses", kListenMax));
+    else
+      listen.push_back(*text);
+  }
+}
+
+void read_log_level(const Value& value, Draft& draft) {
+  std::array<std::string_view, kLogLevels.size()> names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = name_of(kLogLevels[i]);
+  const auto named = [](std::string_view name) -> std::optional<LogLevel> {
+    for (const LogLevel level : kLogLevels)
+      if (name_of(level) == name) return level;
+    return std::nullopt;
+  };
+  take_word(value, names, named, draft.config.log_level);
+}
+
+constexpr std::array kLimitRows{
+    Row<Draft>{"value_bytes_max",
+               [](const Value& value, Draft& draft) {
+                 take(value.bytes(kValueBytes), draft.config.limits.value_bytes_max);
+                 draft.value_bytes_max_at = value.position();
+               }},
+    Row<Draft>{"requests_per_client_max",
+               [](const Value& value, Draft& draft) {
+                 take(value.integer(kRequestsPerClient),
+                      draft.config.limits.requests_per_client_max);
+               }},
+    Row<Draft>{"pending_per_backend_max",
+               [](const Value& value, Draft& draft) {
+                 take(value.integer(kPendingPerBackend),
+                      draft.config.limits.pending_per_backend_max);
+               }},
+    Row<Draft>{"output_bytes_per_client_max",
+               [](const Value& value, Draft& draft) {
+                 take(value.bytes(kOutputBytes), draft.config.limits.output_bytes_per_client_max);
+               }},
+    Row<Draft>{"clients_max",
+               [](const Value& value, Draft& draft) {
+                 take(value.integer(kClients), draft.config.clients_max);
+               }},
+};
+
+constexpr std::array kEmbeddedRows{
+    Row<Draft>{"memory",
+               [](const Value& value, Draft& draft) {
+                 take(value.bytes(kMemoryBytes), draft.config.embedded_memory_bytes);
+                 draft.memory_at = value.position();
+               }},
+};
+
+constexpr std::array kTopRows{
+    Row<Draft>{"listen", read_listen},
+    Row<Draft>{"workers",
+               [](const Value& value, Draft& draft) {
+                 take(value.integer(kWorkers), draft.config.workers);
+               }},
+    Row<Draft>{"coalesce_max",
+               [](const Value& value, Draft& draft) {
+                 take(value.duration(TimeUnit::kMicrosecond, kCoalesceUs),
+                      draft.config.coalesce_max_us);
+               }},
+    Row<Draft>{"drain_timeout",
+               [](const Value& value, Draft& draft) {
+                 take(value.duration(TimeUnit::kMillisecond, kDrainMs),
+                      draft.config.drain_timeout_ms);
+               }},
+    Row<Draft>{"log_level", read_log_level},
+    Row<Draft>{"limits",
+               [](const Value& value, Draft& draft) { read_table(value, kLimitRows, draft); }},
+    Row<Draft>{"embedded",
+               [](const Value& value, Draft& draft) { read_table(value, kEmbeddedRows, draft); }},
+    Row<Draft>{"pools", read_pools},
+    Row<Draft>{"namespaces", read_namespaces},
+};
+
+}  // namespace
+
+std::string_view name_of(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  return {};
+}
+
+void read_draft(const toml::table& document, Draft& draft, Errors& errors) {
+  read_table(Value(document, "", errors), kTopRows, draft);
+}
+
+std::vector<std::string> known_keys() {
+  std::vector<std::string> keys;
+  append_keys("", kTopRows, keys);
+  append_keys("limits.", kLimitRows, keys);
+  append_keys("embedded.", kEmbeddedRows, keys);
+  append_pool_keys(keys);
+  append_namespace_keys(keys);
+  return keys;
+}
+
+}  // namespace tokenring

@@ -1,0 +1,178 @@
+// [pools.NAME]: its keys and those of its nodes.
+
+#include <fmt/format.h>
+
+#include "app/address.hpp"
+#include "app/config_draft.hpp"
+#include "app/config_rows.hpp"
+
+namespace tokenring {
+
+namespace {
+
+constexpr Range kLinksPerNode{1, 64};
+constexpr Range kTimeoutMs{1, 600'000};
+constexpr Range kWeight{1, 65535};
+constexpr std::size_t kPoolsMax = 256;
+constexpr std::size_t kPoolNameBytesMax = 64;
+constexpr std::size_t kNodeNameBytesMax = 255;
+constexpr std::size_t kSeedBytesMax = 255;
+
+constexpr std::string_view kNodesForm =
+    "at least one node, such as \"10.0.0.1:11211\" or \"embedded\"";
+
+struct NodeDraft {
+  NodeSpec node;
+  bool addressed = false;
+};
+
+void read_address(const Value& value, NodeDraft& draft) {
+  draft.addressed = true;
+  const std::optional<std::string> text =
+      value.text("an address, such as \"10.0.0.1:11211\", or a table with one");
+  if (!text) return;
+  if (const auto address = parse_node_address(*text); !address) value.fail(address.error());
+  draft.node.address = *text;
+}
+
+void read_node_name(const Value& value, NodeDraft& draft) {
+  const std::optional<std::string> name = value.text();
+  if (!name) return;
+  if (name->empty() || name->size() > kNodeNameBytesMax || !is_printable(*name)) {
+    value.fail(fmt::format("{} is not a name; give 1 to {} characters of ASCII without spaces",
+                           quoted(*name), kNodeNameBytesMax));
+  }
+  draft.node.name = *name;
+}
+
+constexpr std::array kNodeRows{
+    Row<NodeDraft>{"address", read_address},
+    Row<NodeDraft>{"weight",
+                   [](const Value& value, NodeDraft& draft) {
+                     take(value.integer(kWeight), draft.node.weight);
+                   }},
+    Row<NodeDraft>{"name", read_node_name},
+};
+
+void read_nodes(const Value& value, PoolDraft& draft) {
+  draft.nodes_at = value.position();
+  for (const Value& element : value.elements(kNodesForm)) {
+    NodeDraft node;
+    if (element.is_table()) {
+      read_table(element, kNodeRows, node);
+      if (!node.addressed)
+        element.fail("has no address; give { address = \"10.0.0.1:11211\" } at least");
+    } else {
+      read_address(element, node);
+    }
+    draft.pool.nodes.push_back(node.node);
+    draft.node_at.push_back(element.position());
+  }
+}
+
+// The words of a list separated by ", ". Borrows from it.
+std::vector<std::string_view> words_of(std::string_view list) {
+  std::vector<std::string_view> words;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(", "), list.size());
+    words.push_back(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 2, list.size()));
+  }
+  return words;
+}
+
+void read_placement(const Value& value, PoolDraft& draft) {
+  const std::string names = placement_names();
+  take_word(value, words_of(names), placement_named, draft.pool.ring.placement);
+}
+
+void read_hash(const Value& value, PoolDraft& draft) {
+  draft.hash_at = value.position();
+  const std::string names = key_hash_names();
+  take_word(value, words_of(names), key_hash_named, draft.pool.ring.hash);
+}
+
+void read_hash_tag(const Value& value, PoolDraft& draft) {
+  const std::optional<std::string> tag = value.text();
+  if (!tag) return;
+  if (!tag->empty() && (tag->size() != 2 || !is_printable(*tag))) {
+    value.fail(fmt::format(
+        "{} is not a hash tag; give the two characters that enclose it, such as \"{{}}\", or \"\" "
+        "for none",
+        quoted(*tag)));
+  }
+  draft.pool.ring.hash_tag = *tag;
+}
+
+void read_seed(const Value& value, PoolDraft& draft) {
+  draft.seed_at = value.position();
+  const std::optional<std::string> seed = value.text();
+  if (!seed) return;
+  if (seed->size() > kSeedBytesMax)
+    value.fail(fmt::format("is too long; give at most {} bytes", kSeedBytesMax));
+  draft.pool.ring.seed = *seed;
+}
+
+void read_on_failure(const Value& value, PoolDraft& draft) {
+  constexpr std::array<std::string_view, 2> kWords{"miss", "error"};
+  const auto named = [&](std::string_view word) -> std::optional<OnFailure> {
+    if (word == kWords[0]) return OnFailure::kMiss;
+    if (word == kWords[1]) return OnFailure::kError;
+    return std::nullopt;
+  };
+  take_word(value, kWords, named, draft.pool.options.on_failure);
+}
+
+constexpr std::array kPoolRows{
+    Row<PoolDraft>{"nodes", read_nodes},
+    Row<PoolDraft>{"placement", read_placement},
+    Row<PoolDraft>{"hash", read_hash},
+    Row<PoolDraft>{"hash_tag", read_hash_tag},
+    Row<PoolDraft>{"seed", read_seed},
+    Row<PoolDraft>{"links_per_node",
+                   [](const Value& value, PoolDraft& draft) {
+                     take(value.integer(kLinksPerNode), draft.pool.options.links_per_node);
+                   }},
+    Row<PoolDraft>{"connect_timeout",
+                   [](const Value& value, PoolDraft& draft) {
+                     take(value.duration(TimeUnit::kMillisecond, kTimeoutMs),
+                          draft.pool.options.connect_timeout_ms);
+                   }},
+    Row<PoolDraft>{"request_timeout",
+                   [](const Value& value, PoolDraft& draft) {
+                     take(value.duration(TimeUnit::kMillisecond, kTimeoutMs),
+                          draft.pool.options.request_timeout_ms);
+                   }},
+    Row<PoolDraft>{"on_failure", read_on_failure},
+};
+
+}  // namespace
+
+void read_pools(const Value& value, Draft& draft) {
+  for (const Value::Member& member : value.members()) {
+    PoolDraft pool;
+    pool.pool.name = member.name;
+    pool.key = member.value.key();
+    pool.at = member.value.position();
+    if (member.name.empty() || member.name.size() > kPoolNameBytesMax ||
+        !is_printable(member.name)) {
+      value.errors().add(
+          member.at, pool.key,
+          fmt::format("is not a name for a pool; give 1 to {} characters of ASCII without spaces",
+                      kPoolNameBytesMax));
+    }
+    read_table(member.value, kPoolRows, pool);
+    draft.pools.push_back(std::move(pool));
+  }
+  if (draft.pools.size() > kPoolsMax) {
+    value.errors().add(draft.pools[kPoolsMax].at, draft.pools[kPoolsMax].key,
+                       fmt::format("is one too many; give at most {} pools", kPoolsMax));
+  }
+}
+
+void append_pool_keys(std::vector<std::string>& keys) {
+  append_keys("pools.NAME.", kPoolRows, keys);
+  append_keys("pools.NAME.nodes[].", kNodeRows, keys);
+}
+
+}  // namespace tokenring

@@ -1,0 +1,71 @@
+#include "app/where.hpp"
+
+#include <fmt/format.h>
+
+#include "app/spelling.hpp"
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::size_t kKeyBytesMax = 250;
+
+std::string life_text(const LifeRules& rules, std::int32_t exptime, UnixTime now) {
+  LifeRules steady = rules;
+  steady.ttl_jitter = 0;
+  const Expiry life = granted_life(steady, Expiry::from_exptime(exptime), now, 0);
+  return life.is_never() ? "never" : std::to_string(life.remaining_s(now));
+}
+
+// The line for a key; the reason why it has none.
+Result<std::string, std::string> line_for(const Snapshot& snapshot, std::string_view key,
+                                          std::int32_t exptime, UnixTime now) {
+  if (key.empty()) return unexpected(std::string("an empty key; keys have 1 to 250 bytes"));
+  if (key.size() > kKeyBytesMax) {
+    return unexpected(fmt::format("{}: a key of {} bytes; keys have 1 to {}", escaped_key(key),
+                                  key.size(), kKeyBytesMax));
+  }
+  const Namespace* space = snapshot.namespaces.find(key);
+  if (space == nullptr) {
+    return unexpected(
+        fmt::format("{}: no namespace has this key; add one with its prefix, or with prefix \"\"",
+                    escaped_key(key)));
+  }
+  const Pool& pool = snapshot.pools[space->pool];
+  const std::string seen = node_key(*space, key);
+  const NodeSpec& node = pool.nodes[pool.ring.owner_of(seen)];
+  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}", escaped_key(key),
+                     space->prefix.empty() ? "-" : escaped_key(space->prefix), pool.name,
+                     node.name.empty() ? node.address : node.name, escaped_key(seen),
+                     life_text(space->life, exptime, now));
+}
+
+}  // namespace
+
+std::string node_key(const Namespace& /*space*/, std::string_view key) {
+  return std::string(key);
+}
+
+int where(const Snapshot& snapshot, const WhereOptions& options, UnixTime now, std::istream& in,
+          std::ostream& out, std::ostream& errors) {
+  int exit_code = 0;
+  const auto answer = [&](std::string_view text) {
+    const auto line = line_for(snapshot, unescaped_key(text), options.exptime, now);
+    if (line) {
+      out << *line << '\n';
+    } else {
+      errors << "tokenring: " << line.error() << '\n';
+      exit_code = 1;
+    }
+  };
+  for (const std::string& key : options.keys) {
+    if (key != "-") {
+      answer(key);
+      continue;
+    }
+    for (std::string line; std::getline(in, line);) answer(line);
+  }
+  return exit_code;
+}
+
+}  // namespace tokenring

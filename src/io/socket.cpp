@@ -1,0 +1,121 @@
+#include "io/socket.hpp"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::string_view kUnixPrefix = "unix:";
+constexpr int kBacklog = 4096;
+
+std::error_code last_error() {
+  return {errno, std::system_category()};
+}
+
+Result<Endpoint, std::string> unix_endpoint(std::string_view path) {
+  Endpoint endpoint;
+  auto* address = reinterpret_cast<sockaddr_un*>(&endpoint.address);
+  if (path.empty() || path.size() >= sizeof(address->sun_path))
+    return unexpected(std::string("socket path is empty or too long"));
+  address->sun_family = AF_UNIX;
+  std::memcpy(address->sun_path, path.data(), path.size());
+  endpoint.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+  return endpoint;
+}
+
+// A socket file that nobody listens on is a leftover.
+void remove_stale_socket(const Endpoint& endpoint) {
+  const auto* address = reinterpret_cast<const sockaddr_un*>(&endpoint.address);
+  Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (probe && ::connect(probe.get(), endpoint.get(), endpoint.length) != 0 &&
+      errno == ECONNREFUSED) {
+    ::unlink(address->sun_path);
+  }
+}
+
+// SO_REUSEPORT would let two processes of one user listen side by side and share the clients.
+bool is_taken(const Endpoint& endpoint) {
+  Fd probe(::socket(endpoint.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  return probe && ::bind(probe.get(), endpoint.get(), endpoint.length) != 0 && errno == EADDRINUSE;
+}
+
+}  // namespace
+
+void Fd::reset(int fd) noexcept {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = fd;
+}
+
+Result<Endpoint, std::string> resolve(const std::string& address) {
+  if (address.starts_with(kUnixPrefix))
+    return unix_endpoint(std::string_view(address).substr(kUnixPrefix.size()));
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return unexpected(std::string("has no port"));
+  std::string host = address.substr(0, colon);
+  const std::string port = address.substr(colon + 1);
+  if (host.size() > 1 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int failure = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  if (failure != 0) return unexpected(std::string(::gai_strerror(failure)));
+  Endpoint endpoint;
+  std::memcpy(&endpoint.address, found->ai_addr, found->ai_addrlen);
+  endpoint.length = found->ai_addrlen;
+  ::freeaddrinfo(found);
+  return endpoint;
+}
+
+Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noexcept {
+  if (endpoint.family() == AF_UNIX) {
+    remove_stale_socket(endpoint);
+  } else if (!shares && is_taken(endpoint)) {
+    return unexpected(std::make_error_code(std::errc::address_in_use));
+  }
+  Fd fd(::socket(endpoint.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return unexpected(last_error());
+  const int on = 1;
+  if (endpoint.family() != AF_UNIX) {
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+  }
+  if (::bind(fd.get(), endpoint.get(), endpoint.length) != 0) return unexpected(last_error());
+  if (::listen(fd.get(), kBacklog) != 0) return unexpected(last_error());
+  return fd;
+}
+
+Result<Fd, std::error_code> start_connect(const Endpoint& endpoint) noexcept {
+  Fd fd(::socket(endpoint.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return unexpected(last_error());
+  if (endpoint.family() != AF_UNIX) set_no_delay(fd.get());
+  if (::connect(fd.get(), endpoint.get(), endpoint.length) != 0 && errno != EINPROGRESS &&
+      errno != EAGAIN)
+    return unexpected(last_error());
+  return fd;
+}
+
+std::error_code connect_result(int fd) noexcept {
+  int error = 0;
+  socklen_t length = sizeof(error);
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return last_error();
+  return {error, std::system_category()};
+}
+
+void set_no_delay(int fd) noexcept {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+}  // namespace tokenring

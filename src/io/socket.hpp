@@ -1,0 +1,67 @@
+// Sockets: addresses, listening, connecting. Thin, non-blocking, errors as std::error_code.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "tokenring/result.hpp"
+
+namespace tokenring {
+
+// A socket address of any family.
+struct Endpoint {
+  sockaddr_storage address{};
+  socklen_t length = 0;
+
+  [[nodiscard]] int family() const noexcept { return address.ss_family; }
+  [[nodiscard]] const sockaddr* get() const noexcept {
+    return reinterpret_cast<const sockaddr*>(&address);
+  }
+};
+
+// Owns a file descriptor.
+class Fd {
+ public:
+  Fd() noexcept = default;
+  explicit Fd(int fd) noexcept : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.release()) {}
+  Fd& operator=(Fd&& other) noexcept {
+    reset(other.release());
+    return *this;
+  }
+  ~Fd() { reset(-1); }
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
+  [[nodiscard]] int release() noexcept {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+  void reset(int fd = -1) noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+// "host:port", "[v6]:port" or "unix:/path" as an address. Looks names up, so it may block. The
+// error is one line without the address in front.
+[[nodiscard]] Result<Endpoint, std::string> resolve(const std::string& address);
+
+// A listening socket (SO_REUSEPORT: one per thread may listen on one address). Unless `shares`, an
+// address that somebody listens on already is refused. A unix socket's path is taken over when
+// nobody answers on it.
+[[nodiscard]] Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noexcept;
+
+// Begins to connect; the socket is writable, or in error, when that is decided.
+[[nodiscard]] Result<Fd, std::error_code> start_connect(const Endpoint& endpoint) noexcept;
+// What became of it.
+[[nodiscard]] std::error_code connect_result(int fd) noexcept;
+
+void set_no_delay(int fd) noexcept;
+
+}  // namespace tokenring

@@ -1,0 +1,113 @@
+// Worker: one thread, one epoll set, one engine. Carries bytes between sockets and the engine.
+//
+// The loop is our own rather than Asio's: see src/ARCHITECTURE.md, "Decisions".
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "io/pacer.hpp"
+#include "io/socket.hpp"
+#include "proxy/engine.hpp"
+#include "store/embedded_node.hpp"
+
+namespace tokenring {
+
+// An in-process node. Workers share it, so it is locked, once for each batch of requests.
+struct EmbeddedStore {
+  explicit EmbeddedStore(StoreOptions options) : node(options) {}
+  std::mutex mutex;
+  EmbeddedNode node;
+};
+
+// A node as the workers reach it: one of the two is set.
+struct NodeAddress {
+  Endpoint endpoint;
+  std::shared_ptr<EmbeddedStore> embedded;
+};
+
+struct WorkerOptions {
+  std::uint32_t index = 0;
+  std::shared_ptr<const Snapshot> snapshot;
+  std::shared_ptr<const std::vector<NodeAddress>> nodes;  // By backend.
+  std::vector<int> listeners;                             // Open for as long as the worker runs.
+  CounterBoard* board = nullptr;                          // Outlives the worker.
+  std::int64_t started_s = 0;
+  std::int64_t coalesce_max_ns = 100'000;  // 0: never wait for more requests.
+};
+
+class Worker {
+ public:
+  // Throws std::system_error when the kernel refuses an epoll set.
+  explicit Worker(WorkerOptions options);
+
+  // Serves until stop(). Runs in the worker's own thread.
+  void run() noexcept;
+  // From any thread or a signal handler.
+  void stop() noexcept;
+
+ private:
+  enum class Kind : std::uint8_t { kListener, kWake, kClient, kLink };
+
+  struct ClientSocket {
+    Fd fd;
+    std::uint32_t generation = 0;
+    bool unread = false;   // There was input when the client could not take it.
+    bool blocked = false;  // The kernel takes no more output at present.
+  };
+  struct LinkSocket {
+    Fd fd;
+    std::uint32_t generation = 0;
+    bool connecting = false;
+    bool blocked = false;
+    std::string embedded_input;
+    EmbeddedNode::Link embedded_state;
+  };
+  struct Held {
+    ClientId id;
+    Instant since;
+  };
+
+  [[nodiscard]] int wait_ms() const noexcept;
+  void gather() noexcept;
+  void handle(std::uint64_t data, std::uint32_t events) noexcept;
+  void accept_clients(std::uint32_t listener) noexcept;
+  void handle_client(ClientId id, std::uint32_t events) noexcept;
+  void handle_link(LinkId id, std::uint32_t events) noexcept;
+  void read_client(ClientId id, bool to_the_end) noexcept;
+  void read_link(LinkId id, bool to_the_end) noexcept;
+  void carry_out() noexcept;
+  void open_link(LinkId id) noexcept;
+  void flush_link(LinkId id) noexcept;
+  void serve_embedded(LinkId id) noexcept;
+  [[nodiscard]] bool receive_embedded(LinkId id, OutQueue& replies) noexcept;
+  void flush_or_hold(ClientId id) noexcept;
+  void flush_held() noexcept;
+  void flush_client(ClientId id) noexcept;
+  void lose_client(ClientId id) noexcept;
+  void watch(int fd, Kind kind, std::uint32_t index, std::uint32_t generation,
+             std::uint32_t events) noexcept;
+  [[nodiscard]] ClientSocket* client_socket(ClientId id) noexcept;
+  [[nodiscard]] LinkSocket* link_socket(LinkId id) noexcept;
+
+  WorkerOptions options_;
+  Fd epoll_;
+  Fd wake_;
+  std::atomic<bool> stopping_{false};
+  Now now_;
+  Engine engine_;
+  Pacer pacer_;
+  Instant next_tick_;
+  Instant accept_again_;  // Set while descriptors are short.
+  bool accept_paused_ = false;
+  std::vector<ClientSocket> clients_;  // By ClientId::index.
+  std::vector<LinkSocket> links_;      // By LinkId::index.
+  std::vector<Held> held_;
+  Outbox work_;
+};
+
+}  // namespace tokenring

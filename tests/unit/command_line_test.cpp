@@ -1,0 +1,254 @@
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "app/command_line.hpp"
+#include "app/spelling.hpp"
+#include "app/where.hpp"
+
+using namespace tokenring;
+
+namespace {
+
+using Action = CommandLine::Action;
+
+constexpr UnixTime kNow{1'790'000'000};
+const std::string kExamples = TOKENRING_CONF_DIR "/examples/";
+
+CommandLine parsed(const std::vector<std::string>& arguments) {
+  const auto line = parse_command_line(arguments);
+  if (!line) FAIL(line.error());
+  return *line;
+}
+
+std::string error_of(const std::vector<std::string>& arguments) {
+  const auto line = parse_command_line(arguments);
+  return line ? "no error" : line.error();
+}
+
+// The error of the configuration that a command line leads to.
+std::string config_error_of(const std::vector<std::string>& arguments) {
+  const auto config = effective_config(parsed(arguments));
+  return config ? "no error" : config.error();
+}
+
+struct Answer {
+  int exit_code;
+  std::string out;
+  std::string errors;
+};
+
+Answer answer(const Config& config, const WhereOptions& options, const std::string& input = "") {
+  const auto snapshot = make_snapshot(config);
+  REQUIRE(snapshot.has_value());
+  std::istringstream in(input);
+  std::ostringstream out;
+  std::ostringstream errors;
+  const int exit_code = where(**snapshot, options, kNow, in, out, errors);
+  return {exit_code, out.str(), errors.str()};
+}
+
+Config config_of(std::string_view text) {
+  const auto config = parse_config(text, "t.toml");
+  if (!config) FAIL(config.error());
+  return *config;
+}
+
+}  // namespace
+
+TEST_CASE("an empty command line runs the defaults") {
+  const CommandLine line = parsed({});
+  CHECK(line.action == Action::kRun);
+  const auto config = effective_config(line);
+  REQUIRE(config.has_value());
+  CHECK(config->listen == default_config().listen);
+  CHECK(config->pools.at(0).nodes.at(0).address == "embedded");
+}
+
+TEST_CASE("each option has its place") {
+  const CommandLine line = parsed({"-c", "f.toml", "--listen", "a:1", "b:2", "--listen=c:3",
+                                   "--nodes", "x:1,y:2", "--nodes", "z:3", "--workers", "4"});
+  CHECK(line.action == Action::kRun);
+  CHECK(line.config_file == "f.toml");
+  CHECK(line.listen == std::vector<std::string>{"a:1", "b:2", "c:3"});
+  CHECK(line.nodes == std::vector<std::string>{"x:1", "y:2", "z:3"});
+  CHECK(line.workers == 4U);
+  CHECK(parsed({"--check"}).action == Action::kCheck);
+  CHECK(parsed({"--version"}).action == Action::kVersion);
+  CHECK(parsed({"--help"}).action == Action::kHelp);
+  CHECK(parsed({"where", "-h"}).action == Action::kHelp);
+  CHECK_FALSE(parsed({}).workers.has_value());
+}
+
+TEST_CASE("where takes keys, even those that look like options") {
+  const CommandLine line =
+      parsed({"where", "-c", "f.toml", "--exptime", "-1", "--nodes", "a:1,b:1", "k1", "k2"});
+  CHECK(line.action == Action::kWhere);
+  CHECK(line.config_file == "f.toml");
+  CHECK(line.where.exptime == -1);
+  CHECK(line.nodes.size() == 2);
+  CHECK(line.where.keys == std::vector<std::string>{"k1", "k2"});
+  CHECK(parsed({"where", "-"}).where.keys == std::vector<std::string>{"-"});
+  CHECK(parsed({"where", "--", "-k"}).where.keys == std::vector<std::string>{"-k"});
+}
+
+TEST_CASE("a bad command line is one line") {
+  const std::vector<std::vector<std::string>> bad{{"--bogus"},
+                                                  {"bogus"},
+                                                  {"--workers", "257"},
+                                                  {"--workers", "-1"},
+                                                  {"--workers", "x"},
+                                                  {"--nodes"},
+                                                  {"-c"},
+                                                  {"where"},
+                                                  {"where", "--bogus"},
+                                                  {"--exptime=1"},
+                                                  {"-c", ""},
+                                                  {"--bo\ngus"},
+                                                  {"where", "--exptime", "99999999999", "k"}};
+  for (const auto& arguments : bad) {
+    const std::string error = error_of(arguments);
+    CAPTURE(fmt::format("{}", fmt::join(arguments, " ")));
+    CAPTURE(error);
+    CHECK(error.starts_with("tokenring: "));
+    CHECK(error.ends_with("; see tokenring --help"));
+    CHECK(error.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("the command line overrides the file") {
+  const auto config =
+      effective_config(parsed({"-c", kExamples + "twemproxy.toml", "--listen", "127.0.0.1:1",
+                               "--nodes", "a:1,b:1", "--workers", "2"}));
+  REQUIRE(config.has_value());
+  CHECK(config->listen == std::vector<std::string>{"127.0.0.1:1"});
+  CHECK(config->workers == 2);
+  REQUIRE(config->pools.size() == 1);
+  CHECK(config->pools[0].name == "alpha");
+  CHECK(config->pools[0].ring.placement == Placement::kTwemproxy);
+  REQUIRE(config->pools[0].nodes.size() == 2);
+  CHECK(config->pools[0].nodes[1].address == "b:1");
+  CHECK(config->pools[0].nodes[1].name.empty());
+}
+
+TEST_CASE("nodes without a file are one pool named default") {
+  const auto config = effective_config(parsed({"--nodes", "a:1,unix:/b"}));
+  REQUIRE(config.has_value());
+  REQUIRE(config->pools.size() == 1);
+  CHECK(config->pools[0].name == "default");
+  CHECK(config->pools[0].nodes.size() == 2);
+}
+
+TEST_CASE("what the command line cannot override is an error") {
+  CHECK(config_error_of({"--nodes", "a:1,b"}) ==
+        "tokenring: --nodes: \"b\" has no port; give \"b:11211\"");
+  CHECK(config_error_of({"--listen", "embedded"}) ==
+        "tokenring: --listen: \"embedded\" has no port; give \"embedded:11211\"");
+  CHECK(config_error_of({"-c", kExamples + "shared-tier.toml", "--nodes", "a:1"}) ==
+        fmt::format("tokenring: --nodes: {}shared-tier.toml has 2 pools; give the nodes of each "
+                    "there",
+                    kExamples));
+  CHECK(config_error_of({"--nodes", "a:1,a:1"}).starts_with("tokenring: --nodes: "));
+  CHECK(config_error_of({"-c", "/nowhere"}) == "/nowhere: cannot read: No such file or directory");
+}
+
+TEST_CASE("the help has every option, its default and three examples") {
+  const std::string help(help_text());
+  for (const std::string& name : option_names()) {
+    CAPTURE(name);
+    CHECK(help.find(name) != std::string::npos);
+  }
+  CHECK(help.find("(default: 0, as many as CPUs)") != std::string::npos);
+  std::istringstream lines(help.substr(help.find("examples:")));
+  int examples = 0;
+  for (std::string line; std::getline(lines, line);) examples += line.starts_with("  tokenring ");
+  CHECK(examples == 3);
+  std::istringstream all(help);
+  for (std::string line; std::getline(all, line);) CHECK(line.size() <= 100);
+}
+
+TEST_CASE("the summary counts what there is") {
+  Config config = default_config();
+  config.workers = 1;
+  CHECK(summary(config) == "listen 127.0.0.1:11211; 1 worker; 1 pool with 1 node; 0 namespaces");
+}
+
+TEST_CASE("where names namespace, pool, node and life") {
+  const Config config = config_of(R"(
+[pools.tokens]
+nodes = [{ address = "10.0.0.1:11211", name = "one" }]
+[pools.pages]
+nodes = ["10.0.0.2:11211"]
+[[namespaces]]
+prefix = "auth:"
+pool = "tokens"
+ttl_cap = "15m"
+ttl_jitter = 1
+[[namespaces]]
+prefix = "page:"
+pool = "pages"
+)");
+  const Answer two = answer(config, {.keys = {"auth:1", "page:1"}});
+  CHECK(two.exit_code == 0);
+  CHECK(two.out ==
+        "auth:1\tauth:\ttokens\tone\tauth:1\t900\n"
+        "page:1\tpage:\tpages\t10.0.0.2:11211\tpage:1\tnever\n");
+  CHECK(answer(config, {.keys = {"auth:1"}, .exptime = 60}).out ==
+        "auth:1\tauth:\ttokens\tone\tauth:1\t60\n");
+  CHECK(answer(config, {.keys = {"page:1"}, .exptime = -1}).out ==
+        "page:1\tpage:\tpages\t10.0.0.2:11211\tpage:1\t0\n");
+}
+
+TEST_CASE("a key without a pool is an error after the others are answered") {
+  const Config config = config_of(
+      "[pools.p]\nnodes = \"a:1\"\n[pools.q]\nnodes = \"b:1\"\n"
+      "[[namespaces]]\nprefix = \"p:\"\npool = \"p\"\n");
+  const Answer some = answer(config, {.keys = {"x", "p:1"}});
+  CHECK(some.exit_code == 1);
+  CHECK(some.out == "p:1\tp:\tp\ta:1\tp:1\tnever\n");
+  CHECK(some.errors ==
+        "tokenring: x: no namespace has this key; add one with its prefix, or with prefix \"\"\n");
+}
+
+TEST_CASE("where reads keys from its input, escaped as it prints them") {
+  const Config config = default_config();
+  const Answer lines = answer(config, {.keys = {"-", "z"}},
+                              "a\\x20b\n\\xff\\n\n"
+                              "\\x5Cx41\nend");
+  CHECK(lines.exit_code == 0);
+  CHECK(lines.out ==
+        "a\\x20b\t-\tdefault\tembedded\ta\\x20b\tnever\n"
+        "\\xFF\\n\t-\tdefault\tembedded\t\\xFF\\n\tnever\n"
+        "\\x5Cx41\t-\tdefault\tembedded\t\\x5Cx41\tnever\n"
+        "end\t-\tdefault\tembedded\tend\tnever\n"
+        "z\t-\tdefault\tembedded\tz\tnever\n");
+  const Answer bad = answer(config, {.keys = {"-"}}, "\n" + std::string(251, 'k') + "\nk\n");
+  CHECK(bad.exit_code == 1);
+  CHECK(bad.out == "k\t-\tdefault\tembedded\tk\tnever\n");
+  CHECK(std::count(bad.errors.begin(), bad.errors.end(), '\n') == 2);
+}
+
+TEST_CASE("an escaped key is printable and comes back the same") {
+  std::string all;
+  for (int c = 0; c < 256; ++c) all += static_cast<char>(c);
+  for (const std::string& key : {all, std::string("\\x41\\"), std::string("\\\\x41\\xZZ\\x4")}) {
+    const std::string text = escaped_key(key);
+    CHECK(unescaped_key(text) == key);
+    CHECK(std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; }));
+  }
+}
+
+TEST_CASE("a misspelt word is guessed, a strange one is not") {
+  constexpr std::string_view kWords[] = {"listen", "workers", "limits"};
+  CHECK(closest("lisen", kWords) == "listen");
+  CHECK(closest("lsiten", kWords) == "listen");
+  CHECK(closest("worker", kWords) == "workers");
+  CHECK(closest("limit", kWords) == "limits");
+  CHECK(closest("zzz", kWords).empty());
+  CHECK(closest("", kWords).empty());
+  CHECK(closest(std::string(1000, 'l'), kWords).empty());
+}

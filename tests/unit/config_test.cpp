@@ -1,0 +1,264 @@
+// Good configurations, the shipped ones and what becomes of them.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <string>
+
+#include "app/address.hpp"
+#include "app/config.hpp"
+#include "app/quantity.hpp"
+
+using namespace tokenring;
+
+namespace {
+
+const std::filesystem::path kConf = TOKENRING_CONF_DIR;
+
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  REQUIRE(file.good());
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+Config parsed(std::string_view text) {
+  Result<Config, std::string> config = parse_config(text, "test.toml");
+  if (!config) FAIL(config.error());
+  return *std::move(config);
+}
+
+// Every setting that a configuration comes to, a line each.
+std::string described(const Config& config) {
+  std::string text = fmt::format(
+      "listen {}\nworkers {}\nclients_max {}\nlimits {} {} {} {}\ncoalesce {}\ndrain {}\nlog {}\n"
+      "memory {}\n",
+      fmt::join(config.listen, ","), config.workers, config.clients_max,
+      config.limits.value_bytes_max, config.limits.requests_per_client_max,
+      config.limits.pending_per_backend_max, config.limits.output_bytes_per_client_max,
+      config.coalesce_max_us, config.drain_timeout_ms, name_of(config.log_level),
+      config.embedded_memory_bytes);
+  for (const PoolConfig& pool : config.pools) {
+    const auto ring = Ring::make(pool.nodes, pool.ring);
+    REQUIRE(ring.has_value());
+    text +=
+        fmt::format("pool {} {} {} tag {} seed {} links {} connect {} request {} errors {}\n",
+                    pool.name, name_of(pool.ring.placement),
+                    pool.ring.hash ? name_of(*pool.ring.hash) : "-", ring->hash_tag(),
+                    pool.ring.seed, pool.options.links_per_node, pool.options.connect_timeout_ms,
+                    pool.options.request_timeout_ms, pool.options.on_failure == OnFailure::kError);
+    for (const NodeSpec& node : pool.nodes)
+      text += fmt::format("node {} {} {}\n", node.address, node.name, node.weight);
+  }
+  for (const NamespaceConfig& space : config.namespaces) {
+    text += fmt::format("namespace {} {} {} {} {}\n", space.prefix, space.pool,
+                        space.life.ttl_cap_s, space.life.ttl_default_s, space.life.ttl_jitter);
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("an empty file is the default configuration") {
+  CHECK(described(parsed("")) == described(default_config()));
+  CHECK(described(parsed("# nothing\n[limits]\n[embedded]\n[pools]\n")) ==
+        described(default_config()));
+}
+
+TEST_CASE("conf/tokenring.toml gives each setting its default") {
+  CHECK(described(parsed(text_of(kConf / "tokenring.toml"))) == described(default_config()));
+}
+
+TEST_CASE("conf/tokenring.toml mentions every key that the parser knows") {
+  const std::string text = text_of(kConf / "tokenring.toml");
+  for (const std::string& key : known_keys()) {
+    const std::string name = key.substr(key.rfind('.') + 1);
+    CAPTURE(key);
+    CHECK(std::regex_search(text, std::regex("\\b" + name + "\\b")));
+  }
+  CHECK(known_keys().size() == 32);
+}
+
+TEST_CASE("conf/tokenring.toml names every placement and hash") {
+  const std::string text = text_of(kConf / "tokenring.toml");
+  const std::string names = placement_names() + ", " + key_hash_names();
+  const std::regex word("[^, ]+");
+  for (std::sregex_iterator it(names.begin(), names.end(), word), end; it != end; ++it) {
+    CAPTURE(it->str());
+    CHECK(std::regex_search(text, std::regex("\\b" + it->str() + "\\b")));
+  }
+}
+
+TEST_CASE("what conf/tokenring.toml shows in comments can be taken out of them") {
+  const std::string text = text_of(kConf / "tokenring.toml");
+  const Config config = parsed(std::regex_replace(text, std::regex("\n#(?=[a-z\\[])"), "\n"));
+  REQUIRE(config.namespaces.size() == 1);
+  CHECK(config.namespaces[0].life.ttl_jitter == 0.1);
+  CHECK(config.pools[0].ring.hash == KeyHash::kXxh3);
+}
+
+TEST_CASE("every example is sound and has a default namespace") {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(kConf / "examples")) {
+    CAPTURE(entry.path().string());
+    const auto config = read_config(entry.path().string());
+    if (!config) FAIL(config.error());
+    const auto snapshot = make_snapshot(*config);
+    if (!snapshot) FAIL(snapshot.error());
+    CHECK((*snapshot)->namespaces.find("a key of nobody") != nullptr);
+    ++count;
+  }
+  CHECK(count == 4);
+}
+
+TEST_CASE("one pool and nothing else serves every key") {
+  const Config config = parsed("[pools.main]\nnodes = [\"10.0.0.1:11211\", \"10.0.0.2:11211\"]\n");
+  const auto snapshot = make_snapshot(config);
+  REQUIRE(snapshot.has_value());
+  REQUIRE((*snapshot)->pools.size() == 1);
+  CHECK((*snapshot)->backend_count() == 2);
+  const Namespace* space = (*snapshot)->namespaces.find("anything");
+  REQUIRE(space != nullptr);
+  CHECK(space->prefix.empty());
+  CHECK_FALSE(space->life.any());
+}
+
+TEST_CASE("every key is read into its place") {
+  const Config config = parsed(R"(
+listen = ["127.0.0.1:11311", "[::1]:0", "unix:/run/t.sock", "localhost:1"]
+workers = 3
+coalesce_max = "0us"
+drain_timeout = 5
+log_level = "warn"
+limits = { value_bytes_max = 2048, requests_per_client_max = 7, pending_per_backend_max = 8 }
+embedded.memory = "128MiB"
+[pools.z]
+nodes = ["a:1", { address = "unix:/b", weight = 3, name = "bee" }]
+placement = "mcproxy-ring"
+hash = "xxh3"
+hash_tag = "<>"
+seed = "salt"
+links_per_node = 2
+connect_timeout = "1s"
+request_timeout = "20ms"
+on_failure = "error"
+[pools.a]
+nodes = "embedded"
+[[namespaces]]
+prefix = "x:"
+pool = "a"
+ttl_cap = "15m"
+ttl_default = 30
+ttl_jitter = 1
+)");
+  CHECK(described(config) ==
+        "listen 127.0.0.1:11311,[::1]:0,unix:/run/t.sock,localhost:1\n"
+        "workers 3\nclients_max 65536\nlimits 2048 7 8 4194304\ncoalesce 0\ndrain 5000\nlog warn\n"
+        "memory 134217728\n"
+        "pool z mcproxy-ring xxh3 tag <> seed salt links 2 connect 1000 request 20 errors true\n"
+        "node a:1  1\nnode unix:/b bee 3\n"
+        "pool a ketama - tag {} seed  links 1 connect 500 request 1000 errors false\n"
+        "node embedded  1\n"
+        "namespace x: a 900 30 1\n");
+}
+
+TEST_CASE("a snapshot numbers pools and backends in the order of the file") {
+  const Config config = parsed(R"(
+[limits]
+clients_max = 100
+[pools.z]
+nodes = ["a:1", "b:1"]
+[pools.a]
+nodes = ["c:1", "a:1", "d:1"]
+[[namespaces]]
+prefix = "z:"
+pool = "z"
+[[namespaces]]
+prefix = "a:"
+pool = "a"
+)");
+  Config with_workers = config;
+  with_workers.workers = 4;
+  const auto snapshot = make_snapshot(with_workers);
+  REQUIRE(snapshot.has_value());
+  const Snapshot& all = **snapshot;
+  REQUIRE(all.pools.size() == 2);
+  CHECK(all.pools[0].name == "z");
+  CHECK(all.pools[1].first_backend == 2);
+  CHECK(all.backend_count() == 5);
+  CHECK(all.namespaces.find("a:1")->pool == 1);
+  CHECK(all.namespaces.find("z:1")->pool == 0);
+  CHECK(all.namespaces.find("b:1") == nullptr);
+  CHECK(all.limits.clients_per_worker_max == 25);
+}
+
+TEST_CASE("hash tags hold where the mode that is reproduced has them") {
+  const auto tag_of = [](std::string_view lines) {
+    const auto snapshot =
+        make_snapshot(parsed(fmt::format("[pools.p]\nnodes = [\"a:1\", \"b:1\"]\n{}", lines)));
+    REQUIRE(snapshot.has_value());
+    return std::string((*snapshot)->pools[0].ring.hash_tag());
+  };
+  CHECK(tag_of("") == "{}");
+  CHECK(tag_of("hash_tag = \"\"") == "");
+  CHECK(tag_of("placement = \"twemproxy\"") == "");
+  CHECK(tag_of("placement = \"twemproxy\"\nhash_tag = \"{}\"") == "{}");
+}
+
+TEST_CASE("workers default to the CPUs") {
+  Config config = default_config();
+  CHECK(worker_count(config) >= 1);
+  CHECK(worker_count(config) <= Config::kWorkersMax);
+  config.workers = 5;
+  CHECK(worker_count(config) == 5);
+}
+
+TEST_CASE("sizes and durations are written as they are read") {
+  for (const std::string_view text : {"0B", "1B", "1023B", "1KiB", "1536B", "64MiB", "3GiB"}) {
+    CAPTURE(text);
+    const auto bytes = parse_bytes(text);
+    REQUIRE(bytes.has_value());
+    CHECK(bytes_text(*bytes) == text);
+  }
+  for (const std::string_view text : {"1us", "1500us", "500ms", "90s", "15m", "12h", "7d", "0s"}) {
+    CAPTURE(text);
+    const auto us = parse_duration_us(text);
+    REQUIRE(us.has_value());
+    CHECK(duration_text(*us) == text);
+  }
+  for (const std::string_view text :
+       {"", "s", "5", "-5s", "+5s", "5 s", "5S", "1.5s", "5s ", "99999999999999999999s",
+        "9223372036854775807d", "-0s", "0x1s"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_duration_us(text).has_value());
+    CHECK_FALSE(parse_bytes(text).has_value());
+  }
+}
+
+TEST_CASE("addresses are taken apart") {
+  const auto tcp = parse_node_address("[fe80::1%eth0]:11212");
+  REQUIRE(tcp.has_value());
+  CHECK(tcp->kind == Address::Kind::kTcp);
+  CHECK(tcp->host == "fe80::1%eth0");
+  CHECK(tcp->port == 11212);
+  CHECK(parse_node_address("cache_a.internal:1")->host == "cache_a.internal");
+  CHECK(parse_node_address("unix:/run/a b.sock")->path == "/run/a b.sock");
+  CHECK(parse_node_address("embedded")->kind == Address::Kind::kEmbedded);
+  CHECK(parse_listen_address("0.0.0.0:0")->port == 0);
+  CHECK(parse_listen_address("unix:/" + std::string(106, 'x')).has_value());
+  for (const std::string& text :
+       {std::string("a:0"), std::string("a:"), std::string(":1"), std::string("a b:1"),
+        std::string("a:1 "), std::string("a:+1"), std::string("a:65536"), std::string("[]:1"),
+        std::string("[a]:1"), std::string("[::1"), std::string("]:1"), std::string("[::1%]:1"),
+        std::string("1.2.3:1"), std::string("unix:"), std::string("unix:/a\n"), std::string("-a:1"),
+        "unix:/" + std::string(107, 'x'), std::string(254, 'x') + ":1", std::string("a\0:1", 4)}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_node_address(text).has_value());
+  }
+}
