@@ -154,6 +154,15 @@ class Proxy(Process):
             argv += ["--workers", WORKERS]
         super().__init__([*argv, *options], port)
 
+    def finish(self):
+        """A proxy that crashed, or that a sanitizer complained of, fails its test."""
+        died = not self.alive()
+        code = self.stop()
+        output = self.output()
+        self.discard()
+        if died or code not in (0, -signal.SIGTERM) or COMPLAINT.search(output):
+            raise AssertionError(f"the proxy ended with {code}:\n{output}")
+
 
 class Wire:
     """A raw client connection whose every wait has a deadline."""
@@ -230,7 +239,7 @@ class Wire:
 
 
 class Case(unittest.TestCase):
-    """Starts servers that end with the test, and holds the proxy to a clean exit."""
+    """Starts servers that end with the test."""
 
     maxDiff = 2000
 
@@ -241,22 +250,13 @@ class Case(unittest.TestCase):
 
     def proxy(self, nodes=(), *options, **more):
         proxy = Proxy(nodes, *options, **more)
-        self.addCleanup(self._end, proxy)
+        self.addCleanup(proxy.finish)
         return proxy
 
     def fleet(self, count, *options):
         """(nodes, proxy before them)"""
         nodes = [self.memcached() for _ in range(count)]
         return nodes, self.proxy(nodes, *options)
-
-    def _end(self, proxy):
-        """A proxy that crashed, or that a sanitizer complained of, fails its test."""
-        died = not proxy.alive()
-        code = proxy.stop()
-        output = proxy.output()
-        proxy.discard()
-        if died or code not in (0, -signal.SIGTERM) or COMPLAINT.search(output):
-            self.fail(f"the proxy ended with {code}:\n{output}")
 
     def wire(self, server):
         wire = Wire(server.port)

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Runs the black-box tests, one process per file: run.py [options] [test_x.py...]
 
 Prints the output of files that fail and closes with `@tally PASSED FAILED`.
