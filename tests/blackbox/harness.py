@@ -9,6 +9,7 @@ import itertools
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ SERVER_ERROR = re.compile(rb"SERVER_ERROR [^\r\n]+\r\n")
 COMPLAINT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 slow = unittest.skipIf(SHORT, "left out of the short run")
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(20000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
 _libc = ctypes.CDLL(None)
 _ports = itertools.count(random.SystemRandom().randrange(20000, 30000))
 
