@@ -15,8 +15,9 @@ namespace tokenring::store {
 // One request on its way through its handler.
 struct Call {
   Tokens tokens;
-  std::string_view behind;  // All bytes behind the line: where a value would be.
-  std::uint32_t now;        // Unix seconds, at least 1.
+  std::string_view whole_line;  // Without its end; may have more words than `tokens` holds.
+  std::string_view behind;      // All bytes behind the line: where a value would be.
+  std::uint32_t now;            // Unix seconds, at least 1.
   OutQueue& out;
   BufferPool& pool;
 
@@ -34,6 +35,9 @@ using Handler = void (*)(NodeState&, Call&) noexcept;
 // serve_get.cpp
 void serve_mg(NodeState& node, Call& call) noexcept;
 void serve_me(NodeState& node, Call& call) noexcept;
+// serve_text.cpp
+void serve_text_get(NodeState& node, Call& call) noexcept;  // get, gets, gat and gats.
+void serve_text_touch(NodeState& node, Call& call) noexcept;
 // serve_set.cpp
 void serve_ms(NodeState& node, Call& call) noexcept;
 // serve_change.cpp

@@ -23,6 +23,11 @@ constexpr std::array kCommands = {
     CommandRow{"ma", serve_ma},
     CommandRow{"mn", serve_mn},
     CommandRow{"me", serve_me},
+    CommandRow{"get", serve_text_get},
+    CommandRow{"gets", serve_text_get},
+    CommandRow{"gat", serve_text_get},
+    CommandRow{"gats", serve_text_get},
+    CommandRow{"touch", serve_text_touch},
     CommandRow{"version", serve_version},
     CommandRow{"verbosity", serve_verbosity},
     CommandRow{"flush_all", serve_flush_all},
@@ -145,6 +150,7 @@ std::size_t EmbeddedNode::serve(Link& link, std::string_view in, UnixTime now, O
     const Line line = first_line(in.substr(done));
     if (line.state == Line::State::kPartial) return done;
     store::Call call{.tokens = store::Tokens(line.text),
+                     .whole_line = line.text,
                      .behind = in.substr(done + line.bytes),
                      .now = seconds,
                      .out = out,
