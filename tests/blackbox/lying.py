@@ -13,8 +13,12 @@ import time
 CLOSE = object()
 
 
+# A text get has no opaque: its key is the proof. HEAD is what stands before a value's length.
+HEAD = rb"^(VA |VALUE \S+ \d+ )"
+
+
 def wrong_opaque(reply):
-    return [re.sub(rb" O[^ \r]*", b" Oforged", reply, count=1)]
+    return [re.sub(rb"^VALUE \S+", b"VALUE forged", re.sub(rb" O[^ \r]*", b" Oforged", reply, count=1))]
 
 
 def half_reply(reply):
@@ -46,19 +50,21 @@ def hang_up(_):
 
 
 def huge_length(reply):
-    return [re.sub(rb"^VA \d+", b"VA 99999999999999999999", reply)]
+    return [re.sub(HEAD + rb"\d+", rb"\g<1>99999999999999999999", reply)]
 
 
 def longer_length(reply):
-    return [re.sub(rb"^VA (\d+)", lambda m: b"VA %d" % (int(m[1]) + 3), reply)]
+    return [re.sub(HEAD + rb"(\d+)", lambda m: b"%s%d" % (m[1], int(m[2]) + 3), reply)]
 
 
 def shorter_length(reply):
-    return [re.sub(rb"^VA (\d+)", lambda m: b"VA %d" % (int(m[1]) - 1), reply)]
+    return [re.sub(HEAD + rb"(\d+)", lambda m: b"%s%d" % (m[1], int(m[2]) - 1), reply)]
 
 
-def text_dialect(reply):
-    return [b"VALUE x 0 1\r\nx\r\nEND\r\n" if reply.startswith(b"VA") else b"STORED\r\n"]
+def other_dialect(reply):
+    if reply.startswith(b"VA "):
+        return [b"VALUE x 0 1\r\nx\r\nEND\r\n"]
+    return [b"VA 1\r\nx\r\n" if reply.startswith(b"VALUE") else b"STORED\r\n"]
 
 
 def late(seconds):
@@ -137,6 +143,8 @@ def _read_reply(stream):
     line = stream.readline()
     if line.startswith(b"VA "):
         return line + stream.read(int(line.split()[1]) + 2)
+    if line.startswith(b"VALUE "):
+        return line + stream.read(int(line.split()[3]) + 2) + _read_reply(stream)
     if line.startswith(b"STAT "):
         return line + _read_reply(stream)
     return line
