@@ -314,8 +314,9 @@ void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t 
   if (request.command == Command::kMetaArithmetic && request.quiet && request.has_vivify)
     send_probe(link, plan, index);
   plan.opaque = slot.opaque = link.next_opaque++ & 0xFF'FFFF;
-  // A node may give a base64 key back as bytes: harmless unless they would end the line.
-  plan.echo_key = request.command == Command::kMetaGet && plan.key_is_base64 && request.wants_key &&
+  // What mg gives back for k is the item's key as it was made, which may be base64 where this
+  // request is not, and the reverse. As bytes it is harmless unless these would end the line.
+  plan.echo_key = request.command == Command::kMetaGet && request.wants_key &&
                   request.item_key.find('\n') == std::string_view::npos;
   link.unchecked = slot.plain_reply;
 

@@ -89,7 +89,8 @@ std::optional<WireError> read_flags(const Words& words, std::size_t first, Reque
     if (letter >= 127 || seen[letter]) return WireError::kDuplicateFlag;
     seen[letter] = true;
     const FlagResult result = read_flag(words.at[i], request, mode);
-    if (result.error) error = result.error;
+    // The last complaint counts, but that a bad F has no text of its own.
+    if (result.error && (!error || *result.error != WireError::kBadLine)) error = result.error;
     if (result.fatal) return error;
   }
   if (words.count > first)

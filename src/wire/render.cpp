@@ -114,23 +114,27 @@ bool hidden_by_quiet(const ReplyContext& context, ReplyCode code) {
   return code == ReplyCode::kHeader || code == ReplyCode::kValue;
 }
 
-// Writes the client's key where it asked for it. A node that was asked to echo a base64 key gives
-// it back as bytes where its item was made by mg's N (seen with 1.6.18), and so do we; `theirs` is
-// advanced behind the echo.
+// Writes the key where the client asked for it. A node that was asked too (mg) tells it as its item
+// was made: in base64 with a b behind it, or as bytes, which may hold blanks. `theirs` is advanced
+// behind the node's answer.
 char* write_key(const ReplyContext& context, std::string_view& theirs, char* to) {
   to = write_bytes(to, " k");
+  bool base64 = context.key_is_base64;
+  std::array<char, kKeyBytesMax> decoded;
+  std::string_view key = context.key;
   if (theirs.starts_with('k')) {
-    std::array<char, kKeyBytesMax> decoded;
-    const std::string_view bytes(decoded.data(), decode_base64(context.key, decoded.data()));
-    if (theirs.substr(1).starts_with(bytes)) {
-      theirs.remove_prefix(std::min(theirs.size(), 1 + bytes.size() + 1));
-      return write_bytes(to, bytes);
+    if (base64) key = {decoded.data(), decode_base64(context.key, decoded.data())};
+    const bool as_bytes = theirs.substr(1).starts_with(key);
+    if (as_bytes) {
+      base64 = false;
+      theirs.remove_prefix(std::min(theirs.size(), 1 + key.size() + 1));
+    } else {
+      key = next_word(theirs).substr(1);
+      base64 = next_word(theirs) == "b";
     }
-    next_word(theirs);  // The key.
-    next_word(theirs);  // Its b.
   }
-  to = write_bytes(to, context.key);
-  return context.key_is_base64 ? write_bytes(to, " b") : to;
+  to = write_bytes(to, key);
+  return base64 ? write_bytes(to, " b") : to;
 }
 
 void skip_opaque(std::string_view& theirs) {

@@ -27,7 +27,7 @@ EXPTIMES = [b"0", b"0", b"0", b"100", b"2592000", b"2592001", b"-1", b"400000000
 NUMBERS = [b"0", b"1", b"2", b"10", b"255", b"4294967295", b"18446744073709551615", b"18446744073709551616", b"-1",
            b"x", b"1x", b"", b"+3", b"007"]
 GET_FLAGS = [b"v", b"k", b"f", b"s", b"t", b"c", b"q", b"u", b"b", b"h", b"T100", b"T0", b"T-1", b"N50", b"R30", b"Oop1",
-             b"O", b"O" + b"z" * 32, b"!", b"Tx", b"N", b"M"]
+             b"O", b"!", b"Tx", b"N", b"M"]
 SET_FLAGS = [b"k", b"c", b"q", b"b", b"I", b"F7", b"F0", b"Fx", b"T100", b"T-1", b"T0", b"MS", b"MA", b"MP", b"ME", b"MR",
              b"Mset", b"MZ", b"Oop2", b"C999999999", b"C@CAS", b"C18446744073709551616", b"T", b"M"]
 DELETE_FLAGS = [b"k", b"q", b"b", b"I", b"T30", b"T-1", b"Oop3", b"C999999999", b"C@CAS", b"Cx", b"?"]
@@ -123,7 +123,7 @@ class Side:
         return b"#%d" % names.setdefault(number, len(names))
 
     def talk(self, key, data, cut):
-        number = self.last.get(key, b"9")
+        number = self.last.get(key, b"999999999")
         data = data.replace(b"@CAS", number) + b"mn\r\n"
         try:
             self.wire.send(data[:cut])
