@@ -19,6 +19,14 @@ bool may_still_be_a_key(std::string_view word) {
   return word.size() <= kKeyBytesMax;
 }
 
+// What memcached counts for an item (ITEM_ntotal of 1.6.18): header, CAS, key with its NUL, flags
+// where there are any, value with its CR LF. Its -I is in terms of this, and so is our limit: a node
+// would refuse the value too, but would drop the old item with it whatever the command was.
+std::size_t item_bytes(const Request& request) {
+  return 48 + 8 + request.item_key.size() + 1 + (request.client_flags != 0 ? 4U : 0U) +
+         std::size_t{request.value_bytes} + kCrLf.size();
+}
+
 void begin_key_stream(Client& client, const Request& request) {
   client.mode = Client::Mode::kKeyStream;
   client.stream_command = request.command;
@@ -133,7 +141,7 @@ std::size_t Engine::serve_one(Client& client, ClientId id, std::string_view in) 
 bool Engine::serve_value(Client& client, ClientId id, Request& request, std::string_view in,
                          std::size_t line_bytes) noexcept {
   const std::size_t with_crlf = std::size_t{request.value_bytes} + kCrLf.size();
-  if (request.value_bytes > snapshot_->limits.value_bytes_max) {
+  if (item_bytes(request) > snapshot_->limits.value_bytes_max) {
     serve_too_large(client, id, request);
     client.mode = Client::Mode::kSwallow;
     client.swallow = with_crlf;

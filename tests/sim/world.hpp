@@ -1,0 +1,99 @@
+// The simulated world: one engine, clients, nodes, and a network that delays, cuts, lies and
+// breaks.
+//
+// Everything that happens is chosen by the seed. Nothing here reads a clock or waits.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client.hpp"
+#include "proxy/engine.hpp"
+#include "store/embedded_node.hpp"
+
+namespace tokenring::sim {
+
+struct Options {
+  std::uint64_t seed = 1;
+  std::uint32_t nodes = 3;
+  std::uint32_t clients = 4;
+  std::uint32_t links_per_node = 1;
+  bool faults = false;  // Nodes die, freeze and refuse; connections break.
+  bool lies = false;    // A node drops, doubles and makes up replies.
+  bool failure_is_miss = true;
+  std::uint32_t requests = 150;  // Of each client, about.
+
+  [[nodiscard]] static Options of(std::uint64_t seed);
+  [[nodiscard]] std::string text() const;
+};
+
+class World {
+ public:
+  explicit World(const Options& options);
+  ~World();
+
+  // Runs to the end; returns what went wrong, or nothing.
+  [[nodiscard]] std::string run();
+
+ private:
+  struct Node {
+    std::unique_ptr<EmbeddedNode> store;
+    bool dead = false;
+    bool frozen = false;
+  };
+  // One connection to a node, by LinkId::index.
+  struct Pipe {
+    LinkId id;
+    bool open = false;
+    bool connecting = false;
+    bool flush = false;
+    bool at_boundary = false;  // `to_proxy` begins with a whole reply.
+    std::string to_node = {};
+    std::string to_proxy = {};
+    EmbeddedNode::Link state = {};
+  };
+  struct Peer {
+    std::unique_ptr<Client> client;
+    std::optional<ClientId> id;
+    std::string to_proxy = {};
+    std::uint32_t sent = 0;
+    bool flush = false;
+    bool unread = false;
+  };
+
+  void step();
+  void carry_out();
+  void run_client(Peer& peer);
+  void deliver_to_engine(Peer& peer);
+  void deliver_to_client(Peer& peer);
+  void run_pipe(Pipe& pipe);
+  void serve_node(Pipe& pipe);
+  void answer_proxy(Pipe& pipe);
+  void tell_a_lie(Pipe& pipe);
+  void break_something();
+  void heal();
+  void advance(std::int64_t ms);
+  void close(Peer& peer);
+  [[nodiscard]] bool settled() const;
+  [[nodiscard]] std::string check_bounds();
+  [[nodiscard]] std::string check_end();
+  [[nodiscard]] std::size_t some(std::size_t n) { return 1 + random_.below(n); }
+
+  Options options_;
+  Random random_;
+  Now now_;
+  BufferPool node_pool_;
+  CounterBoard board_{1};
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<Node> nodes_;
+  std::vector<Pipe> pipes_;
+  std::vector<Peer> peers_;
+  std::unique_ptr<Engine> engine_;
+  bool healing_ = false;
+  std::string failure_;
+};
+
+}  // namespace tokenring::sim
