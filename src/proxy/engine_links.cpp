@@ -183,14 +183,15 @@ OutQueue* Engine::link_output(LinkId id) noexcept {
   if (link->state == Link::State::kDown || !link->greeted) return nullptr;
   if (!link->greeting.empty()) return &link->greeting;
   if (link->state != Link::State::kUp || link->out.empty()) return nullptr;
-  end_get_line(*link);
-  if (link->unchecked) close_batch(*link);
+  if (link->unchecked || link->line_bytes > 0) close_batch(*link);
   return &link->out;
 }
 
 // A text read's reply is known by its key if it is a hit, but not if it is a miss. So what is sent
 // at once ends with an mn, whose MN has to come in just this place.
 void Engine::close_batch(Link& link) noexcept {
+  end_get_line(link);
+  if (link.last_slot != kNoSlot && slots_[link.last_slot].closes_batch) return;
   const std::uint32_t index = slots_.insert().index;
   slots_[index].closes_batch = true;
   slots_[index].plain_reply = true;

@@ -11,6 +11,9 @@ namespace tokenring {
 void Engine::serve_local(Client& client, ClientId id, const Request& request) noexcept {
   switch (request.command) {
     case Command::kMetaNoop:
+      // As for memcached, an mn is where the replies so far go out: the nodes are told too.
+      for (Link& link : links_)
+        if (link.state == Link::State::kUp && !link.out.empty()) close_batch(link);
       return answer(client, id, "MN\r\n");
     case Command::kVersion:
       return answer(client, id, "VERSION " TOKENRING_VERSION_TEXT "\r\n");
