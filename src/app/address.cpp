@@ -55,14 +55,15 @@ Parsed parse_unix(std::string_view text, std::string_view path) {
   return Address{.kind = Address::Kind::kUnix, .host = {}, .path = std::string(path)};
 }
 
-std::optional<std::uint16_t> parse_port(std::string_view text, std::uint16_t least) {
+// Port 0 is none: each worker's socket would get another one.
+std::optional<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc{} || end != text.data() + text.size() || port < least) return std::nullopt;
+  if (error != std::errc{} || end != text.data() + text.size() || port == 0) return std::nullopt;
   return port;
 }
 
-Parsed parse_tcp(std::string_view text, std::string_view forms, std::uint16_t port_min) {
+Parsed parse_tcp(std::string_view text, std::string_view forms) {
   const bool bracketed = text.starts_with('[');
   const std::size_t close = bracketed ? text.find(']') : 0;
   const auto malformed = [&] {
@@ -86,29 +87,28 @@ Parsed parse_tcp(std::string_view text, std::string_view forms, std::uint16_t po
   if (colon == std::string_view::npos) {
     return unexpected(fmt::format("{} has no port; give \"{}:11211\"", quoted(text), text));
   }
-  const auto port = parse_port(text.substr(colon + 1), port_min);
+  const auto port = parse_port(text.substr(colon + 1));
   if (!port) {
-    return unexpected(
-        fmt::format("{} has no valid port; give one of {} to 65535", quoted(text), port_min));
+    return unexpected(fmt::format("{} has no valid port; give one of 1 to 65535", quoted(text)));
   }
   return Address{.kind = Address::Kind::kTcp, .host = std::string(host), .port = *port, .path = {}};
 }
 
-Parsed parse(std::string_view text, std::string_view forms, std::uint16_t port_min) {
+Parsed parse(std::string_view text, std::string_view forms) {
   constexpr std::string_view kUnix = "unix:";
   if (text.starts_with(kUnix)) return parse_unix(text, text.substr(kUnix.size()));
-  return parse_tcp(text, forms, port_min);
+  return parse_tcp(text, forms);
 }
 
 }  // namespace
 
 Result<Address, std::string> parse_listen_address(std::string_view text) {
-  return parse(text, R"("host:port", "[v6]:port" or "unix:/path")", 0);
+  return parse(text, R"("host:port", "[v6]:port" or "unix:/path")");
 }
 
 Result<Address, std::string> parse_node_address(std::string_view text) {
   if (text == "embedded") return Address{.kind = Address::Kind::kEmbedded, .host = {}, .path = {}};
-  return parse(text, R"("host:port", "[v6]:port", "unix:/path" or "embedded")", 1);
+  return parse(text, R"("host:port", "[v6]:port", "unix:/path" or "embedded")");
 }
 
 }  // namespace tokenring

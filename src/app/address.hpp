@@ -14,7 +14,7 @@ struct Address {
 
   Kind kind = Kind::kTcp;
   std::string host;        // A name, or an IP address without brackets. kTcp only.
-  std::uint16_t port = 0;  // kTcp only; 0 lets the system choose, when listening.
+  std::uint16_t port = 0;  // 1 to 65535. kTcp only.
   std::string path;        // Absolute. kUnix only.
 };
 

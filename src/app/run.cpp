@@ -17,7 +17,7 @@ namespace tokenring {
 
 namespace {
 
-// A failure to start, in one line for the operator.
+// A failure to start, in one line for the operator, which main() begins with our name.
 [[noreturn]] void refuse(const std::string& line) {
   throw std::runtime_error(line);
 }
@@ -49,8 +49,7 @@ std::vector<NodeAddress> reach_nodes(const Config& config, const Snapshot& snaps
       }
       const auto endpoint = resolve(node.address);
       if (!endpoint)
-        refuse(fmt::format("tokenring: pools.{}.nodes: {}: {}", pool.name, node.address,
-                           endpoint.error()));
+        refuse(fmt::format("pools.{}.nodes: {}: {}", pool.name, node.address, endpoint.error()));
       reached.endpoint = *endpoint;
     }
   }
@@ -63,12 +62,12 @@ std::vector<std::vector<Fd>> open_listeners(const Config& config, std::uint32_t 
   std::vector<std::vector<Fd>> of_worker(workers);
   for (const std::string& address : config.listen) {
     const auto endpoint = resolve(address);
-    if (!endpoint) refuse(fmt::format("tokenring: listen: {}: {}", address, endpoint.error()));
+    if (!endpoint) refuse(fmt::format("listen: {}: {}", address, endpoint.error()));
     const std::uint32_t sockets = endpoint->family() == AF_UNIX ? 1 : workers;
     for (std::uint32_t i = 0; i < sockets; ++i) {
       // The first of several must not share the port with somebody else's process by accident.
       auto fd = listen_on(*endpoint, i > 0);
-      if (!fd) refuse(fmt::format("tokenring: listen: {}: {}", address, fd.error().message()));
+      if (!fd) refuse(fmt::format("listen: {}: {}", address, fd.error().message()));
       of_worker[i].push_back(std::move(fd).value());
     }
   }

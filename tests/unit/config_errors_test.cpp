@@ -53,7 +53,7 @@ constexpr Bad kBad[] = {
     {R"(listen = "[::g]:1")",
      R"(1:10: listen: "[::g]:1" is not an address; give "host:port", "[v6]:port" or "unix:/path")"},
     {R"(listen = "127.0.0.1:70000")",
-     R"(1:10: listen: "127.0.0.1:70000" has no valid port; give one of 0 to 65535)"},
+     R"(1:10: listen: "127.0.0.1:70000" has no valid port; give one of 1 to 65535)"},
     {R"(listen = "127.0.0.256:1")",
      R"(1:10: listen: "127.0.0.256" is not an IPv4 address; give four numbers of 0 to 255)"},
     {R"(listen = "unix:run/a.sock")",

@@ -131,7 +131,7 @@ TEST_CASE("one pool and nothing else serves every key") {
 
 TEST_CASE("every key is read into its place") {
   const Config config = parsed(R"(
-listen = ["127.0.0.1:11311", "[::1]:0", "unix:/run/t.sock", "localhost:1"]
+listen = ["127.0.0.1:11311", "[::1]:2", "unix:/run/t.sock", "localhost:1"]
 workers = 3
 coalesce_max = "0us"
 drain_timeout = 5
@@ -158,7 +158,7 @@ ttl_default = 30
 ttl_jitter = 1
 )");
   CHECK(described(config) ==
-        "listen 127.0.0.1:11311,[::1]:0,unix:/run/t.sock,localhost:1\n"
+        "listen 127.0.0.1:11311,[::1]:2,unix:/run/t.sock,localhost:1\n"
         "workers 3\nclients_max 65536\nlimits 2048 7 8 4194304\ncoalesce 0\ndrain 5000\nlog warn\n"
         "memory 134217728\n"
         "pool z mcproxy-ring xxh3 tag <> seed salt links 2 connect 1000 request 20 errors true\n"
@@ -250,7 +250,9 @@ TEST_CASE("addresses are taken apart") {
   CHECK(parse_node_address("cache_a.internal:1")->host == "cache_a.internal");
   CHECK(parse_node_address("unix:/run/a b.sock")->path == "/run/a b.sock");
   CHECK(parse_node_address("embedded")->kind == Address::Kind::kEmbedded);
-  CHECK(parse_listen_address("0.0.0.0:0")->port == 0);
+  CHECK(parse_listen_address("0.0.0.0:65535")->port == 65535);
+  CHECK_FALSE(parse_listen_address("0.0.0.0:0").has_value());
+  CHECK_FALSE(parse_listen_address("embedded").has_value());
   CHECK(parse_listen_address("unix:/" + std::string(106, 'x')).has_value());
   for (const std::string& text :
        {std::string("a:0"), std::string("a:"), std::string(":1"), std::string("a b:1"),
