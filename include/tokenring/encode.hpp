@@ -19,9 +19,9 @@ namespace tokenring {
 struct Plan {
   std::string_view node_key;  // As the node sees it.
   bool key_is_base64 = false;
-  bool echo_key = false;                     // Ask for the key back (mg; see render.cpp).
-  std::uint32_t opaque = 0;                  // Not sent with text reads.
-  std::optional<Expiry> ttl = std::nullopt;  // Sent as T; empty: none (never, or untouched).
+  bool echo_key = false;                        // Ask for the key back (mg; see render.cpp).
+  std::uint32_t opaque = 0;                     // Not sent with text reads.
+  std::optional<Expiry> ttl = std::nullopt;     // Sent as T; empty: none (never, or untouched).
   std::optional<Expiry> vivify = std::nullopt;  // Sent as N; empty: none.
   std::size_t value_bytes = 0;                  // Storage commands.
 };

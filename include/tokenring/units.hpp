@@ -69,10 +69,14 @@ class Expiry {
   // Seconds of life left at `now`: at least 0, INT64_MAX for never.
   [[nodiscard]] constexpr std::int64_t remaining_s(UnixTime now) const noexcept {
     switch (kind_) {
-      case Kind::kNever: return INT64_MAX;
-      case Kind::kImmediate: return 0;
-      case Kind::kRelative: return value_;
-      case Kind::kDate: return std::max<std::int64_t>(0, value_ - now.seconds);
+      case Kind::kNever:
+        return INT64_MAX;
+      case Kind::kImmediate:
+        return 0;
+      case Kind::kRelative:
+        return value_;
+      case Kind::kDate:
+        return std::max<std::int64_t>(0, value_ - now.seconds);
     }
     return 0;
   }

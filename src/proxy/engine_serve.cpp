@@ -20,8 +20,8 @@ bool may_still_be_a_key(std::string_view word) {
 }
 
 // What memcached counts for an item (ITEM_ntotal of 1.6.18): header, CAS, key with its NUL, flags
-// where there are any, value with its CR LF. Its -I is in terms of this, and so is our limit: a node
-// would refuse the value too, but would drop the old item with it whatever the command was.
+// where there are any, value with its CR LF. Its -I is in terms of this, and so is our limit: a
+// node would refuse the value too, but would drop the old item with it whatever the command was.
 std::size_t item_bytes(const Request& request) {
   return 48 + 8 + request.item_key.size() + 1 + (request.client_flags != 0 ? 4U : 0U) +
          std::size_t{request.value_bytes} + kCrLf.size();
