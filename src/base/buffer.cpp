@@ -88,6 +88,7 @@ void OutQueue::commit(std::size_t n) noexcept {
 }
 
 void OutQueue::append(BufferPool& pool, std::string_view bytes) {
+  if (bytes.empty()) return;
   char* to = prepare(pool, bytes.size());
   std::memcpy(to, bytes.data(), bytes.size());
   commit(bytes.size());

@@ -70,6 +70,7 @@ void Engine::client_received(ClientId id, std::size_t n, Now now) noexcept {
   Client* client = clients_.find(id);
   if (client == nullptr) return;
   count(Counter::kBytesRead, n);
+  ++reads_;
   std::string_view in(scratch_.get(), n);
   if (client->in.owns()) {
     client->in.commit(n);

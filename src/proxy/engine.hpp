@@ -142,6 +142,7 @@ class Engine {
   void send(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
   void send_get(Link& link, const Request& request, const Plan& plan, std::uint32_t slot) noexcept;
   void end_get_line(Link& link) noexcept;
+  void part_from_earlier_reads(Link& link, const Request& request) noexcept;
   void send_probe(Link& link, const Plan& plan, std::uint32_t slot) noexcept;
   [[nodiscard]] Link& link_of(std::uint32_t backend, ClientId id) noexcept;
   [[nodiscard]] bool has_room(const Client& client) const noexcept;
@@ -192,6 +193,7 @@ class Engine {
   std::int64_t response_ns_ = 0;
   BufferPool pool_;  // Before all that holds buffers.
   std::unique_ptr<char[]> scratch_;
+  std::uint64_t reads_ = 0;        // Counts what was received from clients, piece by piece.
   Buffer* whole_input_ = nullptr;  // While serving: the buffer that holds just this request.
   bool any_pool_errs_ = false;     // Some pool turns a failed get into an error.
   Slab<Slot> slots_;

@@ -312,6 +312,7 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
 
 void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
+  part_from_earlier_reads(link, request);
   if (is_text_get(request.command)) return send_get(link, request, plan, index);
   end_get_line(link);
   slot.plain_reply = request.verb() == Verb::kDebug || is_text_read(request.command);
@@ -374,6 +375,14 @@ void Engine::send_get(Link& link, const Request& request, const Plan& plan,
   slot.plain_reply = slot.in_get_line = slot.last_of_line = true;
   await(link, index);
   if (link.state == Link::State::kUp) mark_dirty(link);
+}
+
+// A memcached changes a number in place, padding it, only while no reply still refers to the item.
+// What a client sent earlier on would have been written out to it by now, so it is here, too.
+void Engine::part_from_earlier_reads(Link& link, const Request& request) noexcept {
+  if (request.verb() == Verb::kArithmetic && link.last_read != reads_ && !link.out.empty())
+    close_batch(link);
+  link.last_read = reads_;
 }
 
 void Engine::end_get_line(Link& link) noexcept {

@@ -29,6 +29,7 @@ struct Link {
   Command line_command = Command::kGet;
   std::int32_t line_exptime = 0;
   std::size_t line_bytes = 0;
+  std::uint64_t last_read = 0;  // The piece of client input that last put a request into `out`.
   std::uint32_t backend = 0;
   std::uint32_t generation = 0;  // Counts connections: events of an earlier one are ignored.
   std::uint32_t next_opaque = 0;

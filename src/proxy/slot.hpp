@@ -71,7 +71,7 @@ struct Slot {
       long_text = pool.take(key.size() + flags.size());
       to = long_text.space().data();
     }
-    std::memcpy(to, key.data(), key.size());
+    if (!key.empty()) std::memcpy(to, key.data(), key.size());
     context.key = {to, key.size()};
     if (!flags.empty()) std::memcpy(to + key.size(), flags.data(), flags.size());
     context.flags = {to + key.size(), flags.size()};

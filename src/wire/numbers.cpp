@@ -103,7 +103,7 @@ bool parse_opaque(std::string_view word, std::uint32_t& opaque) noexcept {
 }
 
 char* write_bytes(char* to, std::string_view bytes) noexcept {
-  std::memcpy(to, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
   return to + bytes.size();
 }
 
