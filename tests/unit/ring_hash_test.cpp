@@ -2,38 +2,16 @@
 // looking up allocates nothing.
 #include <doctest/doctest.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <map>
-#include <new>
 #include <string>
 #include <vector>
 
+#include "count_allocations.hpp"
 #include "ring/continuum.hpp"
 #include "ring/digests.hpp"
 #include "ring/hashes.hpp"
 
 using namespace tokenring;
-
-namespace {
-std::atomic<std::size_t> allocations{0};
-}
-
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(size);
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 TEST_CASE("digests give their published check values") {
   CHECK(crc32_ieee("123456789") == 0xcbf43926);
