@@ -1,8 +1,9 @@
 // The embedded node: a memcached node as a function from bytes to bytes.
 //
 // It serves the meta commands of memcached 1.6.18, byte for byte, and the flags added up to 1.6.40,
-// over a bounded store; besides, `version`, `flush_all`, `stats` and `verbosity`. It does no I/O,
-// reads no clock and draws no randomness. One thread.
+// over a bounded store; besides, the text reads (get, gets, gat, gats, touch), `version`,
+// `flush_all`, `stats` and `verbosity`. It does no I/O, reads no clock and draws no randomness. One
+// thread.
 //
 // Where it differs from memcached on purpose:
 // - `l` and `la` count from the latest read without `u`, not from memcached's lazy mark; `me` has

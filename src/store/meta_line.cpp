@@ -30,13 +30,12 @@ static_assert(kFlagCount <= 32, "one bit each");
 }  // namespace
 
 Tokens::Tokens(std::string_view line) noexcept {
-  while (size_ < kTokensMax) {
-    const std::size_t begin = std::min(line.find_first_not_of(' '), line.size());
-    line.remove_prefix(begin);
-    if (line.empty()) return;
-    const std::size_t end = std::min(line.find(' '), line.size());
-    tokens_[size_++] = line.substr(0, end);
-    line.remove_prefix(end);
+  for (std::size_t at = 0; size_ < kTokensMax;) {
+    while (at < line.size() && line[at] == ' ') ++at;
+    if (at == line.size()) return;
+    const std::size_t begin = at;
+    while (at < line.size() && line[at] != ' ') ++at;
+    tokens_[size_++] = line.substr(begin, at - begin);
   }
 }
 

@@ -84,11 +84,12 @@ void S3Fifo::move_to_main(Item& item) noexcept {
 Item* S3Fifo::victim(const Item* keep) noexcept {
   if (items() == (keep == nullptr ? 0 : 1)) return nullptr;
   for (int passed_over = 0;;) {
-    const bool small_is_due = small_.granules > arena_.granules_total() / 10 || main_.items == 0;
+    const std::size_t kept_in_main = keep != nullptr && keep->in_main ? 1 : 0;
+    const bool small_is_due =
+        small_.granules > arena_.granules_total() / 10 || main_.items == kept_in_main;
     Item& oldest = item_at(arena_, small_is_due ? small_.oldest : main_.oldest);
     if (&oldest == keep) {
-      // There is another item, and this one is now the newest in main: it does not come up again
-      // before the other.
+      // There is another item, and once this one is the newest in main that comes up first.
       move_to_main(oldest);
       continue;
     }

@@ -82,7 +82,7 @@ class Store {
   };
 
   // In-order evictions before a hole is made by evicting neighbours.
-  static constexpr int kInOrderEvictionsMax = 8;
+  static constexpr int kInOrderEvictionsMax = 32;
   // Buckets looked at for expired items each time memory is short.
   static constexpr std::size_t kSweptBuckets = 4;
 
