@@ -277,7 +277,7 @@ TEST_CASE("a malformed line is answered with 1.6.18's text") {
             {"mg\n", "ERROR\n"},
             {"mx a\n", "ERROR\n"},
             {"MG a\n", "ERROR\n"},
-            {"get a\n", "ERROR\n"},
+            {"bget a\n", "ERROR\n"},
             {"  mg   a   k  \n", "EN ka\n"},
             {"mg a k k\n", "CLIENT_ERROR duplicate flag\n"},
             {"mg a !\n", "CLIENT_ERROR invalid flag\n"},

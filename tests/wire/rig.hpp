@@ -1,0 +1,86 @@
+// Rig: an engine with clients and nodes in memory, driven as src/io/worker.cpp drives it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/engine.hpp"
+
+namespace tokenring::test {
+
+struct RigOptions {
+  unsigned nodes = 1;
+  PoolOptions pool = {};
+  Limits limits = {};
+  LifeRules life = {};
+};
+
+struct ClientPeer {
+  ClientId id;
+  bool open = false;
+  bool gone = false;      // Closed, by either side.
+  bool reads = true;      // Else what is sent to it stays with the engine.
+  std::string unread;     // Sent, and not taken by the engine yet.
+  std::string sent;       // All of it that the engine took.
+  std::string inbox;      // Received and not looked at yet.
+  std::string all_inbox;  // All it ever received.
+};
+
+// One per link: with one link per node the index is the node's.
+struct NodePeer {
+  LinkId link;
+  bool connected = false;
+  bool greeted = false;
+  bool refuses = false;
+  std::string version = "1.6.18";
+  std::string inbox;
+  std::vector<std::string> connections;  // All that came, by connection.
+};
+
+class Rig {
+ public:
+  explicit Rig(const RigOptions& options);
+
+  [[nodiscard]] Engine& engine() noexcept { return *engine_; }
+  // Opened at first use.
+  [[nodiscard]] ClientPeer& client(unsigned index);
+  [[nodiscard]] std::vector<ClientPeer>& clients() noexcept { return clients_; }
+  [[nodiscard]] NodePeer& node(unsigned link) { return nodes_.at(link); }
+  [[nodiscard]] std::vector<NodePeer>& nodes() noexcept { return nodes_; }
+  [[nodiscard]] Now now() const noexcept { return now_; }
+  // Characters, then three digits, so that node `owner` owns the key.
+  [[nodiscard]] std::string key_on(std::string_view stem, unsigned owner) const;
+
+  // Events. Nothing leaves the engine before turn().
+  void client_send(unsigned index, std::string_view bytes);
+  void client_close(unsigned index);
+  void client_end(unsigned index);
+  void node_send(unsigned link, std::string_view bytes);
+  void node_close(unsigned link);
+  // Carries out what the engine asks for until it asks for no more.
+  void turn();
+  // Time passes in ticks, each with a turn.
+  void advance(std::int64_t ms);
+  // Everybody leaves for good.
+  void leave();
+
+ private:
+  void feed(ClientPeer& client);
+  void flush_client(ClientId id);
+  void flush_link(LinkId id);
+  void open_link(LinkId id);
+  [[nodiscard]] ClientPeer* peer_of(ClientId id);
+
+  std::shared_ptr<Snapshot> snapshot_;
+  CounterBoard board_{1};
+  Now now_{.unix_time = {1'790'000'000}, .instant = {1'000'000'000}};
+  std::unique_ptr<Engine> engine_;
+  std::vector<ClientPeer> clients_;
+  std::vector<NodePeer> nodes_;
+};
+
+}  // namespace tokenring::test
