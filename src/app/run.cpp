@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <memory>
+#include <random>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -34,6 +35,7 @@ StoreOptions store_options(const Config& config) {
   StoreOptions options;
   options.bytes_max = config.embedded_memory_bytes;
   options.item_bytes_max = config.limits.value_bytes_max;
+  options.hash_seed = (std::uint64_t{std::random_device()()} << 32) | std::random_device()();
   return options;
 }
 

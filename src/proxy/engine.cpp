@@ -15,7 +15,7 @@ Engine::Engine(std::shared_ptr<const Snapshot> snapshot, EngineOptions options, 
       scratch_(std::make_unique_for_overwrite<char[]>(kScratchBytes)) {
   for (std::uint32_t p = 0; p < snapshot_->pools.size(); ++p) {
     const Pool& pool = snapshot_->pools[p];
-    any_pool_errs_ |= pool.options.on_failure == OnFailure::kError;
+    gets_may_fail_ |= pool.options.on_failure == OnFailure::kError;
     for (std::uint32_t n = 0; n < pool.nodes.size(); ++n) {
       first_link_.push_back(static_cast<std::uint32_t>(links_.size()));
       pool_of_backend_.push_back(p);
@@ -26,6 +26,7 @@ Engine::Engine(std::shared_ptr<const Snapshot> snapshot, EngineOptions options, 
       }
     }
   }
+  gets_may_fail_ |= snapshot_->namespaces.find({}) == nullptr;
   for (Link& link : links_) open(link);
 }
 

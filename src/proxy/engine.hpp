@@ -195,7 +195,7 @@ class Engine {
   std::unique_ptr<char[]> scratch_;
   std::uint64_t reads_ = 0;        // Counts what was received from clients, piece by piece.
   Buffer* whole_input_ = nullptr;  // While serving: the buffer that holds just this request.
-  bool any_pool_errs_ = false;     // Some pool turns a failed get into an error.
+  bool gets_may_fail_ = false;     // Some key's failure is an error of its whole get.
   Slab<Slot> slots_;
   Slab<Client> clients_;
   std::vector<Link> links_;                // backend * links_per_node, by pool.

@@ -220,7 +220,7 @@ void Engine::serve_get(Client& client, ClientId id, Request& request) noexcept {
     const std::uint32_t index = reserve(client, id, request, key);
     Slot& slot = slots_[index];
     slot.context.ends_get = next.empty();
-    if (any_pool_errs_ && !(first && next.empty())) {
+    if (gets_may_fail_ && !(first && next.empty())) {
       slot.group = Slot::Group::kGet;
       slot.first_of_group = first;
       slot.last_of_group = next.empty();

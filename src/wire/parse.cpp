@@ -54,6 +54,11 @@ bool is_get_family(Command command) noexcept {
          command != Command::kTouch;
 }
 
+// The ancient bget is a get, and newer nodes only know it as that.
+Command get_command(Command command) noexcept {
+  return command == Command::kBget ? Command::kGet : command;
+}
+
 bool touches(Command command) noexcept {
   return command == Command::kGat || command == Command::kGats;
 }
@@ -90,7 +95,7 @@ ParsedRequest parse_endless_line(std::string_view in, Request& request) noexcept
   const Command* command = find_command(name);
   if (command == nullptr || !is_get_family(*command))
     return {.kind = Kind::kClose, .error = WireError::kLineTooLong};
-  request.command = *command;
+  request.command = get_command(*command);
   request.wants_value = true;
   if (touches(*command)) {
     const std::string_view exptime = next_word(rest);
@@ -108,7 +113,7 @@ ParsedRequest parse_words(const wire::Words& words, Request& request) noexcept {
     if (words.last().starts_with("HTTP/")) return {.kind = Kind::kHangUp};
     return wire::failed(WireError::kError);
   }
-  request.command = *command;
+  request.command = get_command(*command);
   const CommandRow& row = row_of(*command);
   if (words.count < row.words_min || (row.words_max != 0 && words.count > row.words_max))
     return wire::failed(WireError::kError);
@@ -129,7 +134,7 @@ ParsedRequest parse_request(std::string_view in, Request& request) noexcept {
       const std::string_view name = next_word(rest);
       const Command* command = find_command(name);
       if (command != nullptr && is_get_family(*command)) {
-        request.command = *command;
+        request.command = get_command(*command);
         ParsedRequest result = parse_get_line(rest, request);
         result.consumed = line_bytes + 1;
         return result;
@@ -144,7 +149,7 @@ ParsedRequest parse_request(std::string_view in, Request& request) noexcept {
     // A get with blanks in front of it, or the ancient bget.
     const Command* command = find_command(words.at[0]);
     if (command != nullptr && is_get_family(*command)) {
-      request.command = *command;
+      request.command = get_command(*command);
       const char* from = words.at[0].data() + words.at[0].size();
       std::string_view rest(from, static_cast<std::size_t>(in.data() + line_bytes - 1 - from));
       if (rest.ends_with('\r')) rest.remove_suffix(1);
