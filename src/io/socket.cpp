@@ -3,8 +3,10 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -116,6 +118,21 @@ std::error_code connect_result(int fd) noexcept {
 void set_no_delay(int fd) noexcept {
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+ssize_t send_pieces(int fd, std::span<const std::string_view> pieces) noexcept {
+  if (pieces.size() == 1) return ::send(fd, pieces[0].data(), pieces[0].size(), MSG_NOSIGNAL);
+  std::array<iovec, kPiecesMax> vectors;
+  for (std::size_t i = 0; i < pieces.size(); ++i)
+    vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = pieces.size();
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+bool would_block() noexcept {
+  return errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
 }  // namespace tokenring

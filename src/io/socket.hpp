@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -63,5 +65,11 @@ class Fd {
 [[nodiscard]] std::error_code connect_result(int fd) noexcept;
 
 void set_no_delay(int fd) noexcept;
+
+inline constexpr std::size_t kPiecesMax = 64;  // Pieces of one write.
+// Sends the pieces, at most kPiecesMax; the bytes taken, or -1 with errno.
+[[nodiscard]] ssize_t send_pieces(int fd, std::span<const std::string_view> pieces) noexcept;
+// Whether errno says that the socket is empty or full.
+[[nodiscard]] bool would_block() noexcept;
 
 }  // namespace tokenring

@@ -3,7 +3,6 @@
 // The loop is our own rather than Asio's: see src/ARCHITECTURE.md, "Decisions".
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -45,10 +44,17 @@ class Worker {
   // Throws std::system_error when the kernel refuses an epoll set.
   explicit Worker(WorkerOptions options);
 
-  // Serves until stop(). Runs in the worker's own thread.
+  // Serves until stop(), or until drain() and the last client has left. Runs in the worker's own
+  // thread.
   void run() noexcept;
-  // From any thread or a signal handler.
+
+  // From any thread; done soon.
   void stop() noexcept;
+  // Accept no more clients, and end those here as soon as nothing is owed to them.
+  void drain() noexcept;
+  // Serve by another configuration; `nodes` by backend of `snapshot`. Clients do not notice.
+  void adopt(std::shared_ptr<const Snapshot> snapshot,
+             std::shared_ptr<const std::vector<NodeAddress>> nodes) noexcept;
 
  private:
   enum class Kind : std::uint8_t { kListener, kWake, kClient, kLink };
@@ -64,14 +70,27 @@ class Worker {
     std::uint32_t generation = 0;
     bool connecting = false;
     bool blocked = false;
+    std::shared_ptr<EmbeddedStore> embedded;
     std::string embedded_input;
     EmbeddedNode::Link embedded_state;
+  };
+  // What other threads want.
+  struct Mail {
+    bool stops = false;
+    bool drains = false;
+    std::shared_ptr<const Snapshot> snapshot;
+    std::shared_ptr<const std::vector<NodeAddress>> nodes;
   };
   struct Held {
     ClientId id;
     Instant since;
   };
 
+  template <typename F>
+  void post(F&& write) noexcept;
+  void read_mail() noexcept;
+  void watch_listeners() noexcept;
+  void unwatch_listeners() noexcept;
   [[nodiscard]] int wait_ms() const noexcept;
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;
@@ -97,7 +116,10 @@ class Worker {
   WorkerOptions options_;
   Fd epoll_;
   Fd wake_;
-  std::atomic<bool> stopping_{false};
+  std::mutex mail_mutex_;
+  Mail mail_;
+  bool stopping_ = false;
+  bool draining_ = false;
   Now now_;
   Engine engine_;
   Pacer pacer_;

@@ -35,6 +35,13 @@ struct Pool {
   Ring ring;
   PoolOptions options;
   std::uint32_t first_backend = 0;
+  // Where each node is reached at present, by node; empty: at its address. A node keeps its links
+  // when a new snapshot has the same pool, node and place.
+  std::vector<std::string> places = {};
+
+  [[nodiscard]] std::string_view place_of(std::size_t node) const noexcept {
+    return node < places.size() ? places[node] : nodes[node].address;
+  }
 };
 
 // Every bound has a name and a unit. Defaults are those of conf/tokenring.toml.

@@ -8,6 +8,7 @@
 #include "base/buffer.hpp"
 #include "proxy/slot.hpp"
 #include "tokenring/command.hpp"
+#include "tokenring/units.hpp"
 
 namespace tokenring {
 
@@ -29,6 +30,7 @@ struct Client {
   bool stalled = false;   // Not being read, for it has too much out.
   bool dirty = false;     // In the outbox.
   bool resuming = false;  // In the list of those whose input waits to be served.
+  Instant last_heard;
   std::uint32_t first_slot = kNoSlot;
   std::uint32_t last_slot = kNoSlot;
   std::uint32_t slots = 0;

@@ -13,21 +13,7 @@ Engine::Engine(std::shared_ptr<const Snapshot> snapshot, EngineOptions options, 
       now_(now),
       random_state_(options.seed),
       scratch_(std::make_unique_for_overwrite<char[]>(kScratchBytes)) {
-  for (std::uint32_t p = 0; p < snapshot_->pools.size(); ++p) {
-    const Pool& pool = snapshot_->pools[p];
-    gets_may_fail_ |= pool.options.on_failure == OnFailure::kError;
-    for (std::uint32_t n = 0; n < pool.nodes.size(); ++n) {
-      first_link_.push_back(static_cast<std::uint32_t>(links_.size()));
-      pool_of_backend_.push_back(p);
-      for (std::uint32_t l = 0; l < pool.options.links_per_node; ++l) {
-        links_.emplace_back();
-        links_.back().backend = pool.first_backend + n;
-        links_.back().next_opaque = static_cast<std::uint32_t>(random());
-      }
-    }
-  }
-  gets_may_fail_ |= snapshot_->namespaces.find({}) == nullptr;
-  for (Link& link : links_) open(link);
+  adopt(snapshot_, now);
 }
 
 Engine::~Engine() = default;
@@ -71,6 +57,7 @@ void Engine::client_received(ClientId id, std::size_t n, Now now) noexcept {
   Client* client = clients_.find(id);
   if (client == nullptr) return;
   count(Counter::kBytesRead, n);
+  client->last_heard = now.instant;
   ++reads_;
   std::string_view in(scratch_.get(), n);
   if (client->in.owns()) {
@@ -181,6 +168,7 @@ void Engine::resume(Now now) noexcept {
 void Engine::tick(Now now) noexcept {
   now_ = now;
   for (Link& link : links_) {
+    if (link.state == Link::State::kUnused) continue;
     if (link.state == Link::State::kDown) {
       if (now.instant >= link.retry_at) open(link);
     } else if (link.state != Link::State::kUp && now.instant >= link.connect_deadline) {

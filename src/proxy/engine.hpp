@@ -92,11 +92,22 @@ class Engine {
   // All is said and done: close the connection, then call client_lost().
   [[nodiscard]] bool client_is_done(ClientId id) noexcept;
 
+  // -- Changes of the configuration.
+  // From now on requests are served by `snapshot`; what is in flight ends as it began. Nodes that
+  // are in both keep their links. Links of others end when all is answered.
+  void adopt(std::shared_ptr<const Snapshot> snapshot, Now now);
+  // Ends each client that has asked for nothing and been silent for kDrainQuietMs; at `at_once`
+  // also those that have not been silent.
+  void drain_clients(bool at_once, Now now) noexcept;
+  static constexpr std::int64_t kDrainQuietMs = 50;
+
   // -- Links. An id of an earlier connection is ignored everywhere.
   // The node it leads to: backends are numbered through all pools.
   [[nodiscard]] std::uint32_t link_backend(LinkId id) const noexcept {
     return links_[id.index].backend;
   }
+  // False when it was given up before it was opened.
+  [[nodiscard]] bool wants_link(LinkId id) noexcept;
   void link_connected(LinkId id, Now now) noexcept;
   void link_lost(LinkId id, Now now) noexcept;
   [[nodiscard]] std::span<char> link_space(LinkId id) noexcept;
@@ -172,10 +183,13 @@ class Engine {
   void mark_dirty(Link& link) noexcept;
   void queue_resume(Client& client, ClientId id) noexcept;
 
-  // Links' lives (engine_links.cpp).
+  // Links' lives (engine_links.cpp, engine_adopt.cpp).
+  [[nodiscard]] std::uint32_t adopt_link(const Pool& pool, std::uint32_t backend,
+                                         std::uint32_t number);
+  void retire(Link& link) noexcept;
+  void end_if_retired(Link& link) noexcept;
   [[nodiscard]] Link* find_link(LinkId id) noexcept;
   [[nodiscard]] LinkId id_of(const Link& link) const noexcept;
-  [[nodiscard]] const Pool& pool_of(const Link& link) const noexcept;
   void open(Link& link) noexcept;
   void fail_link(Link& link, WireError error) noexcept;
   void read_version(Link& link, const Reply& reply) noexcept;
@@ -198,8 +212,9 @@ class Engine {
   bool gets_may_fail_ = false;     // Some key's failure is an error of its whole get.
   Slab<Slot> slots_;
   Slab<Client> clients_;
-  std::vector<Link> links_;                // backend * links_per_node, by pool.
-  std::vector<std::uint32_t> first_link_;  // Of each backend.
+  std::vector<Link> links_;                // Grows in adopt() only. LinkId::index leads here.
+  std::vector<std::uint32_t> link_table_;  // Of each backend in turn: its links' indices.
+  std::vector<std::uint32_t> first_link_;  // Of each backend, into link_table_.
   std::vector<std::uint32_t> pool_of_backend_;
   std::vector<ClientId> resumes_;
   Outbox outbox_;

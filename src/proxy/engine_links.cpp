@@ -1,5 +1,7 @@
 // Links' lives: connect, check the version, serve, fail, and try again.
 //
+// (A link whose node left the configuration retires: see engine_adopt.cpp.)
+//
 //   kConnecting --connected, version good--> kUp --lost--> kConnecting
 //        |                                    ^             |
 //        +--failed--> kDown --retry_at--> kProbing --failed-+--> kDown
@@ -22,15 +24,11 @@ LinkId Engine::id_of(const Link& link) const noexcept {
   return {static_cast<std::uint32_t>(&link - links_.data()), link.generation};
 }
 
-const Pool& Engine::pool_of(const Link& link) const noexcept {
-  return snapshot_->pools[pool_of_backend_[link.backend]];
-}
-
 // Several links of one node share its load by client, so that a client's own requests stay in
 // order.
 Link& Engine::link_of(std::uint32_t backend, ClientId id) noexcept {
   const std::uint32_t count = snapshot_->pools[pool_of_backend_[backend]].options.links_per_node;
-  return links_[first_link_[backend] + (count == 1 ? 0 : id.index % count)];
+  return links_[link_table_[first_link_[backend] + (count == 1 ? 0 : id.index % count)]];
 }
 
 void Engine::open(Link& link) noexcept {
@@ -38,15 +36,20 @@ void Engine::open(Link& link) noexcept {
   link.greeted = false;
   link.timeouts = 0;
   link.needed = 0;
-  link.connect_deadline = now_.instant.plus_ms(pool_of(link).options.connect_timeout_ms);
+  link.connect_deadline = now_.instant.plus_ms(link.connect_timeout_ms);
   ++link.generation;
   outbox_.open_links.push_back(id_of(link));
+}
+
+bool Engine::wants_link(LinkId id) noexcept {
+  const Link* link = find_link(id);
+  return link != nullptr && link->is_connected();
 }
 
 void Engine::link_connected(LinkId id, Now now) noexcept {
   now_ = now;
   Link* link = find_link(id);
-  if (link == nullptr || link->state == Link::State::kDown || link->greeted) return;
+  if (link == nullptr || !link->is_connected() || link->greeted) return;
   link->greeted = true;
   link->greeting.append(pool_, "version\r\n");
   mark_dirty(*link);
@@ -55,7 +58,7 @@ void Engine::link_connected(LinkId id, Now now) noexcept {
 void Engine::link_lost(LinkId id, Now now) noexcept {
   now_ = now;
   Link* link = find_link(id);
-  if (link == nullptr || link->state == Link::State::kDown) return;
+  if (link == nullptr || !link->is_connected()) return;
   fail_link(*link, link->state == Link::State::kUp ? WireError::kNodeLost : WireError::kNodeDown);
 }
 
@@ -78,6 +81,11 @@ void Engine::fail_link(Link& link, WireError error) noexcept {
     if (slots_[index].in_client && !slots_[index].filled) fail(index, error);
     pop_front(link);
   }
+  if (link.retiring) {
+    ++link.generation;
+    link.state = Link::State::kUnused;
+    return;
+  }
   // A connection that worked is made again at once, unless the node had stopped answering on it;
   // after that with growing pauses, cut short at random so that workers and proxies do not beat as
   // one.
@@ -97,7 +105,7 @@ void Engine::fail_link(Link& link, WireError error) noexcept {
 
 std::span<char> Engine::link_space(LinkId id) noexcept {
   Link* link = find_link(id);
-  if (link == nullptr || link->state == Link::State::kDown) return {};
+  if (link == nullptr || !link->is_connected()) return {};
   if (link->in.empty()) {
     link->in.reset();
     return {scratch_.get(), kScratchBytes};
@@ -140,7 +148,7 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
       fail_link(link, WireError::kNodeBadReply);
       return;
     }
-    if (link.state == Link::State::kDown) return;  // Refused for its version.
+    if (!link.is_connected()) return;  // Refused for its version, or retired.
     used += parsed.consumed;
   }
   if (buffered) {
@@ -180,7 +188,7 @@ OutQueue* Engine::link_output(LinkId id) noexcept {
   Link* link = find_link(id);
   if (link == nullptr) return nullptr;
   link->dirty = false;
-  if (link->state == Link::State::kDown || !link->greeted) return nullptr;
+  if (!link->is_connected() || !link->greeted) return nullptr;
   if (!link->greeting.empty()) return &link->greeting;
   if (link->state != Link::State::kUp || link->out.empty()) return nullptr;
   if (link->unchecked || link->line_bytes > 0) close_batch(*link);

@@ -30,7 +30,7 @@ void Engine::await(Link& link, std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
   slot.in_link = true;
   slot.sent = now_.instant;
-  slot.deadline = now_.instant.plus_ms(pool_of(link).options.request_timeout_ms);
+  slot.deadline = now_.instant.plus_ms(link.request_timeout_ms);
   if (link.last_slot == kNoSlot) {
     link.first_slot = index;
   } else {
@@ -54,6 +54,7 @@ void Engine::pop_front(Link& link) noexcept {
   --link.slots;
   --in_flight_;
   release_if_unlisted(index);
+  if (link.retiring) end_if_retired(link);
 }
 
 void Engine::pop_front(Client& client) noexcept {

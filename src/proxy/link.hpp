@@ -13,13 +13,15 @@ namespace tokenring {
 
 struct Link {
   enum class State : std::uint8_t {
+    kUnused,      // Leads nowhere: its node is no longer in the configuration.
     kDown,        // Not connected; a new try is due at `retry_at`. Requests fail at once.
     kConnecting,  // First try, or after a working connection ended: requests queue.
     kProbing,     // A try after a failed one: requests still fail at once.
     kUp,
   };
 
-  State state = State::kDown;
+  State state = State::kUnused;
+  bool retiring = false;     // Takes no more requests; ends when all are answered.
   bool greeted = false;      // Connected, and asked for its version.
   bool dirty = false;        // In the outbox.
   bool too_old = false;      // Last seen with a version that does not speak meta.
@@ -30,7 +32,10 @@ struct Link {
   std::int32_t line_exptime = 0;
   std::size_t line_bytes = 0;
   std::uint64_t last_read = 0;  // The piece of client input that last put a request into `out`.
-  std::uint32_t backend = 0;
+  std::uint32_t backend = 0;    // REQUIRES for use: not retiring.
+  std::string identity;         // Pool, node, place and number: what it is across snapshots.
+  std::int64_t connect_timeout_ms = 0;
+  std::int64_t request_timeout_ms = 0;
   std::uint32_t generation = 0;  // Counts connections: events of an earlier one are ignored.
   std::uint32_t next_opaque = 0;
   std::uint32_t failures = 0;  // Consecutive failed tries.
@@ -51,6 +56,7 @@ struct Link {
   [[nodiscard]] bool takes_requests() const noexcept {
     return state == State::kUp || state == State::kConnecting;
   }
+  [[nodiscard]] bool is_connected() const noexcept { return state > State::kDown; }
 };
 
 // Bounds of a link's ways. Times in milliseconds.

@@ -1,0 +1,133 @@
+// The worker's links to nodes: connect, read, write; and the nodes that are in this process.
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+
+#include "io/worker.hpp"
+
+namespace tokenring {
+
+Worker::LinkSocket* Worker::link_socket(LinkId id) noexcept {
+  if (id.index >= links_.size()) return nullptr;
+  LinkSocket& socket = links_[id.index];
+  const bool same = ((socket.generation ^ id.generation) & 0xFFF'FFFF) == 0;
+  return socket.fd && same ? &socket : nullptr;
+}
+
+void Worker::open_link(LinkId id) noexcept {
+  if (id.index >= links_.size()) links_.resize(id.index + 1);
+  LinkSocket& socket = links_[id.index];
+  socket.fd.reset();
+  socket.generation = id.generation;
+  socket.blocked = false;
+  socket.embedded_input.clear();
+  socket.embedded_state = {};
+  if (!engine_.wants_link(id)) return;
+  const NodeAddress& node = (*options_.nodes)[engine_.link_backend(id)];
+  socket.embedded = node.embedded;
+  if (node.embedded != nullptr) return engine_.link_connected(id, now_);
+  auto fd = start_connect(node.endpoint);
+  if (!fd) return engine_.link_lost(id, now_);
+  socket.fd = std::move(fd).value();
+  socket.connecting = true;
+  watch(socket.fd.get(), Kind::kLink, id.index, id.generation,
+        EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+void Worker::handle_link(LinkId id, std::uint32_t events) noexcept {
+  LinkSocket* socket = link_socket(id);
+  if (socket == nullptr) return;
+  id.generation = socket->generation;
+  if (socket->connecting && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
+    if (connect_result(socket->fd.get())) return engine_.link_lost(id, now_);
+    socket->connecting = false;
+    engine_.link_connected(id, now_);
+  }
+  if ((events & EPOLLOUT) != 0 && socket->blocked) {
+    socket->blocked = false;
+    flush_link(id);
+  }
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+    read_link(id, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+}
+
+void Worker::read_link(LinkId id, bool to_the_end) noexcept {
+  while (true) {
+    LinkSocket* socket = link_socket(id);
+    const std::span<char> space = engine_.link_space(id);
+    if (socket == nullptr || space.empty()) return;
+    const ssize_t n = ::recv(socket->fd.get(), space.data(), space.size(), 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && would_block()) return;
+    if (n <= 0) return engine_.link_lost(id, now_);
+    engine_.link_received(id, static_cast<std::size_t>(n), now_);
+    if (static_cast<std::size_t>(n) < space.size() && !to_the_end) return;
+  }
+}
+
+void Worker::flush_link(LinkId id) noexcept {
+  if (id.index < links_.size() && links_[id.index].embedded != nullptr) return serve_embedded(id);
+  LinkSocket* socket = link_socket(id);
+  if (socket == nullptr) return;
+  std::array<std::string_view, kPiecesMax> pieces;
+  while (OutQueue* out = engine_.link_output(id)) {
+    if (socket->blocked || socket->connecting) return;
+    const std::size_t count = out->front(pieces);
+    const ssize_t n = send_pieces(socket->fd.get(), std::span(pieces).first(count));
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      if (!would_block()) return engine_.link_lost(id, now_);
+      socket->blocked = true;
+      return;
+    }
+    out->consume(static_cast<std::size_t>(n));
+  }
+}
+
+// The in-process node: the same bytes, without a socket.
+void Worker::serve_embedded(LinkId id) noexcept {
+  LinkSocket& socket = links_[id.index];
+  EmbeddedStore& store = *socket.embedded;
+  std::string& input = socket.embedded_input;
+  std::array<std::string_view, kPiecesMax> pieces;
+  while (OutQueue* out = engine_.link_output(id)) {
+    while (!out->empty()) {
+      const std::size_t count = out->front(pieces);
+      for (std::size_t i = 0; i < count; ++i) {
+        input += pieces[i];
+        out->consume(pieces[i].size());
+      }
+    }
+    std::string_view requests = input;
+    while (!requests.empty()) {
+      OutQueue replies;
+      std::size_t served = 0;
+      {
+        const std::lock_guard lock(store.mutex);
+        served = store.node.serve(socket.embedded_state, requests, now_.unix_time, replies,
+                                  engine_.pool());
+      }
+      requests.remove_prefix(served);
+      if (served == 0 || !receive_embedded(id, replies)) break;
+    }
+    input.erase(0, input.size() - requests.size());
+  }
+}
+
+// False when the engine wants no more from this link.
+bool Worker::receive_embedded(LinkId id, OutQueue& replies) noexcept {
+  while (!replies.empty()) {
+    const std::span<char> space = engine_.link_space(id);
+    if (space.empty()) return false;
+    std::array<std::string_view, 1> piece;
+    static_cast<void>(replies.front(piece));
+    const std::size_t n = piece[0].copy(space.data(), space.size());
+    replies.consume(n);
+    engine_.link_received(id, n, now_);
+  }
+  return true;
+}
+
+}  // namespace tokenring

@@ -1,0 +1,101 @@
+// Changes of the configuration, and the way out of clients when the process drains.
+//
+// A link is known across snapshots by its identity: pool, node, place and number. Those of the new
+// snapshot that are here already stay as they are, with all that is in flight. Those that it does
+// not have take no more requests and end with their last reply.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "proxy/engine.hpp"
+
+namespace tokenring {
+
+namespace {
+
+std::string identity_of(const Pool& pool, std::uint32_t node, std::uint32_t number) {
+  const NodeSpec& spec = pool.nodes[node];
+  return fmt::format("{}\n{}\n{}\n{}\n{}", pool.name, spec.name, spec.address, pool.place_of(node),
+                     number);
+}
+
+}  // namespace
+
+void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
+  now_ = now;
+  snapshot_ = std::move(snapshot);
+  gets_may_fail_ = snapshot_->namespaces.find({}) == nullptr;
+  link_table_.clear();
+  first_link_.clear();
+  pool_of_backend_.clear();
+  for (std::uint32_t p = 0; p < snapshot_->pools.size(); ++p) {
+    const Pool& pool = snapshot_->pools[p];
+    gets_may_fail_ |= pool.options.on_failure == OnFailure::kError;
+    for (std::uint32_t n = 0; n < pool.nodes.size(); ++n) {
+      first_link_.push_back(static_cast<std::uint32_t>(link_table_.size()));
+      pool_of_backend_.push_back(p);
+      for (std::uint32_t number = 0; number < pool.options.links_per_node; ++number)
+        link_table_.push_back(adopt_link(pool, pool.first_backend + n, number));
+    }
+  }
+  std::vector<bool> listed(links_.size());
+  for (const std::uint32_t index : link_table_) listed[index] = true;
+  for (std::uint32_t i = 0; i < links_.size(); ++i)
+    if (!listed[i] && links_[i].state != Link::State::kUnused) retire(links_[i]);
+}
+
+// The link of that identity, or a new one; its index.
+std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::uint32_t number) {
+  const std::string identity = identity_of(pool, backend - pool.first_backend, number);
+  auto found = std::find_if(links_.begin(), links_.end(), [&](const Link& link) {
+    return link.state != Link::State::kUnused && !link.retiring && link.identity == identity;
+  });
+  const bool is_new = found == links_.end();
+  if (is_new) {
+    found = std::find_if(links_.begin(), links_.end(),
+                         [](const Link& link) { return link.state == Link::State::kUnused; });
+    if (found == links_.end()) found = links_.emplace(links_.end());
+    const std::uint32_t generation = found->generation;
+    *found = Link();
+    found->generation = generation;
+    found->identity = identity;
+    found->next_opaque = static_cast<std::uint32_t>(random());
+  }
+  found->backend = backend;
+  found->connect_timeout_ms = pool.options.connect_timeout_ms;
+  found->request_timeout_ms = pool.options.request_timeout_ms;
+  if (is_new) open(*found);
+  return static_cast<std::uint32_t>(found - links_.begin());
+}
+
+// What waits for a connection that is still being made is served by it yet.
+void Engine::retire(Link& link) noexcept {
+  link.retiring = true;
+  end_if_retired(link);
+}
+
+void Engine::end_if_retired(Link& link) noexcept {
+  if (link.slots > 0 || link.state == Link::State::kUnused) return;
+  if (link.is_connected()) outbox_.close_links.push_back(id_of(link));
+  link.in.reset();
+  link.out.clear();
+  link.greeting.clear();
+  link.dirty = false;
+  link.needed = 0;
+  link.state = Link::State::kUnused;
+  ++link.generation;
+}
+
+void Engine::drain_clients(bool at_once, Now now) noexcept {
+  now_ = now;
+  const std::int64_t quiet_ns = at_once ? 0 : kDrainQuietMs * 1'000'000;
+  clients_.for_each([&](std::uint32_t index, Client& client) {
+    const bool idle = client.slots == 0 && client.in.empty() && client.out.empty() &&
+                      client.mode == Client::Mode::kRequests;
+    if (!idle || now.instant.ns - client.last_heard.ns < quiet_ns) return;
+    client.closing = true;
+    mark_dirty(client, clients_.id_of(index));
+  });
+}
+
+}  // namespace tokenring
