@@ -62,6 +62,9 @@ class Slab {
     Entry& e = entry(id.index);
     return e.live && e.generation == id.generation ? object(id.index) : nullptr;
   }
+  [[nodiscard]] bool has(std::uint32_t index) noexcept {
+    return index < size_ && entry(index).live;
+  }
   // REQUIRES: the object at `index` is live.
   [[nodiscard]] T& operator[](std::uint32_t index) noexcept { return *object(index); }
   [[nodiscard]] SlabId id_of(std::uint32_t index) noexcept {

@@ -33,6 +33,8 @@ struct Namespace {
   std::string prefix;  // Empty: the default namespace, which has every key no other one claims.
   std::uint32_t pool = 0;
   LifeRules life;
+  bool coalesce = false;  // Gets of one key that are in flight at once share one request.
+  bool flush = true;      // May be flushed with all the rest of its pool.
 };
 
 // Finds a key's namespace by longest prefix, without allocating.

@@ -21,11 +21,32 @@ enum class OnFailure : std::uint8_t {
   kError,  // The whole reply is one SERVER_ERROR line.
 };
 
+// What serves a key while its node is down.
+enum class OnNodeDown : std::uint8_t {
+  kAsFailure,  // Nothing: as on_failure has it.
+  kMiss,       // Nothing: a read is a miss.
+  kError,      // Nothing: a read is an error.
+  kFailover,   // The next nodes on the ring.
+  kGutter,     // Another pool.
+};
+
+// What becomes of the items of a node that comes back after writes or deletes went past it.
+enum class OnRejoin : std::uint8_t { kKeep, kFlush };
+
 struct PoolOptions {
+  static constexpr std::uint32_t kFailoverNodesMax = 8;
+
   std::uint32_t links_per_node = 1;  // Connections per node and worker.
   std::int64_t connect_timeout_ms = 500;
   std::int64_t request_timeout_ms = 1000;
+  std::uint32_t timeouts_to_down = 3;  // In a row, without a word from the node between them.
+  std::int64_t retry_max_ms = 500;     // The longest pause between tries to connect.
   OnFailure on_failure = OnFailure::kMiss;
+  OnNodeDown on_node_down = OnNodeDown::kAsFailure;
+  std::uint32_t failover_nodes = 1;  // How many nodes may stand in, the first that is up.
+  std::int64_t failover_ttl_s = 10;  // Cap on lives of what a stand-in is given; 0: none.
+  std::uint32_t gutter = 0;          // kGutter: index of the pool.
+  OnRejoin on_rejoin = OnRejoin::kKeep;
 };
 
 // Nodes with a ring over them. Its backends are numbered from first_backend on, in node order.
@@ -51,6 +72,11 @@ struct Limits {
   std::uint32_t pending_per_backend_max = 65536;       // In flight, per node and worker.
   std::size_t output_bytes_per_client_max = std::size_t{4} << 20;  // Unsent; then we stop reading.
   std::uint32_t clients_per_worker_max = 65536;
+  std::uint32_t in_flight_per_worker_max = 1U << 20;             // Requests that nodes owe.
+  std::size_t buffer_bytes_per_worker_max = std::size_t{1} << 30;  // Half-read and unsent bytes.
+  std::int64_t idle_timeout_s = 0;           // A client without a request; 0: off.
+  std::int64_t request_read_timeout_s = 60;  // One request on its way in; 0: off.
+  std::int64_t reply_write_timeout_s = 60;   // A client that takes nothing; 0: off.
 };
 
 struct Snapshot {

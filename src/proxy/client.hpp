@@ -31,6 +31,13 @@ struct Client {
   bool dirty = false;     // In the outbox.
   bool resuming = false;  // In the list of those whose input waits to be served.
   Instant last_heard;
+  std::uint32_t served = 0;      // Requests, or pieces of them; wraps.
+  std::uint32_t bytes_sent = 0;  // Wraps.
+  // As last seen by sweep(), and for how many sweeps in a row nothing moved.
+  std::uint32_t served_then = 0;
+  std::uint32_t bytes_sent_then = 0;
+  std::uint32_t slow_reads = 0;
+  std::uint32_t slow_writes = 0;
   std::uint32_t first_slot = kNoSlot;
   std::uint32_t last_slot = kNoSlot;
   std::uint32_t slots = 0;

@@ -29,7 +29,14 @@ namespace tokenring {
   X(kNodeTimeouts, "node_timeouts")               \
   X(kNodeConnects, "node_connects")               \
   X(kOutOfStep, "node_out_of_step")               \
-  X(kRequestsFailed, "requests_failed")
+  X(kRequestsFailed, "requests_failed")           \
+  X(kRequestsRefused, "requests_refused")         \
+  X(kFailedOver, "requests_failed_over")          \
+  X(kCoalesced, "gets_coalesced")                 \
+  X(kRejoinFlushes, "node_rejoin_flushes")        \
+  X(kIdleKicks, "idle_kicks")                     \
+  X(kSlowReadKicks, "slow_request_kicks")         \
+  X(kSlowWriteKicks, "slow_reader_kicks")
 
 enum class Counter : std::uint8_t {
 #define X(enumerator, name) enumerator,

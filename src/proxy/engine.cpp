@@ -30,7 +30,9 @@ std::uint64_t Engine::random() noexcept {
 ClientId Engine::open_client() {
   count(Counter::kCurrConnections);
   count(Counter::kTotalConnections);
-  return clients_.insert();
+  const ClientId id = clients_.insert();
+  clients_.find(id)->last_heard = now_.instant;
+  return id;
 }
 
 std::span<char> Engine::client_space(ClientId id) noexcept {
@@ -122,6 +124,7 @@ void Engine::client_sent(ClientId id, std::size_t n) noexcept {
   Client* client = clients_.find(id);
   if (client == nullptr) return;
   count(Counter::kBytesWritten, n);
+  client->bytes_sent += static_cast<std::uint32_t>(n);
   client->out.consume(n);
   if (client->hold_from != Client::kNoHold) client->hold_from -= n;
   if (client->stalled) queue_resume(*client, id);
@@ -176,6 +179,9 @@ void Engine::tick(Now now) noexcept {
     }
     expire_requests(link);
   }
+  if (now.instant < next_sweep_) return;
+  next_sweep_ = now.instant.plus_ms(kSweepMs);
+  sweep();
 }
 
 }  // namespace tokenring

@@ -31,6 +31,14 @@ struct LinkId {
   friend constexpr bool operator==(LinkId, LinkId) = default;
 };
 
+// What became of a node's connection, for the log.
+struct NodeEvent {
+  enum class Kind : std::uint8_t { kUp, kDown, kFlushed };
+  Kind kind = Kind::kUp;
+  std::uint32_t backend = 0;
+  WireError why = WireError::kError;  // kDown.
+};
+
 // What the engine's owner has to do. Cleared by the owner; each id stands in a list at most once.
 struct Outbox {
   std::vector<LinkId> open_links;  // Connect to link_address().
@@ -38,10 +46,13 @@ struct Outbox {
   std::vector<LinkId> flush_links;      // link_output() has bytes.
   std::vector<ClientId> flush_clients;  // client_output() has bytes, or a close is due behind them.
   std::vector<ClientId> read_clients;   // Are read again after a stall.
+  std::vector<ClientId> close_clients;  // Were too slow or idle too long: close, client_lost().
+  std::vector<NodeEvent> node_events;   // To be told, if anybody wants to know.
 
   [[nodiscard]] bool empty() const noexcept {
     return open_links.empty() && close_links.empty() && flush_links.empty() &&
-           flush_clients.empty() && read_clients.empty();
+           flush_clients.empty() && read_clients.empty() && close_clients.empty() &&
+           node_events.empty();
   }
   void clear() noexcept {
     open_links.clear();
@@ -49,6 +60,8 @@ struct Outbox {
     flush_links.clear();
     flush_clients.clear();
     read_clients.clear();
+    close_clients.clear();
+    node_events.clear();
   }
 };
 
@@ -121,6 +134,7 @@ class Engine {
   // Timeouts and reconnects; call at least every kTickMs.
   void tick(Now now) noexcept;
   static constexpr std::int64_t kTickMs = 10;
+  static constexpr std::int64_t kSweepMs = 1000;
 
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
   [[nodiscard]] BufferPool& pool() noexcept { return pool_; }
@@ -133,9 +147,15 @@ class Engine {
   [[nodiscard]] std::size_t slot_count() const noexcept { return slots_.live(); }
 
  private:
-  struct Target;  // Where a key goes; see engine_serve.cpp.
+  // Where a key goes. `space` is null where no namespace claims it.
+  struct Target {
+    const Namespace* space = nullptr;
+    const Pool* pool = nullptr;
+    std::uint32_t backend = 0;
+  };
 
-  // serve: from a client's bytes to a node's (engine_serve.cpp).
+  // serve: from a client's bytes to a node's (engine_serve.cpp, engine_gets.cpp, engine_send.cpp,
+  // engine_route.cpp).
   [[nodiscard]] std::size_t serve_input(Client& client, ClientId id, std::string_view in) noexcept;
   [[nodiscard]] std::size_t serve_one(Client& client, ClientId id, std::string_view in) noexcept;
   [[nodiscard]] std::size_t serve_keys(Client& client, ClientId id, std::string_view in) noexcept;
@@ -150,6 +170,10 @@ class Engine {
   void serve_flush_all(Client& client, ClientId id, const Request& request) noexcept;
   void serve_stats(Client& client, ClientId id, const Request& request) noexcept;
   [[nodiscard]] Target target_of(std::string_view item_key) noexcept;
+  [[nodiscard]] Link* stand_in_for(const Target& target, const Request& request,
+                                   std::string_view item_key, ClientId id) noexcept;
+  [[nodiscard]] bool is_overloaded(const Link& link) const noexcept;
+  void plan_life(const Request& request, const Target& target, bool stands_in, Plan& plan) noexcept;
   void send(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
   void send_get(Link& link, const Request& request, const Plan& plan, std::uint32_t slot) noexcept;
   void end_get_line(Link& link) noexcept;
@@ -173,6 +197,13 @@ class Engine {
   void pop_front(Client& client) noexcept;
   void count_reply(const Slot& slot, const Reply& reply) noexcept;
 
+  // Gets that share one request upstream (engine_share.cpp).
+  [[nodiscard]] bool follow(Link& link, const Request& request, std::string_view item_key,
+                            std::uint32_t slot) noexcept;
+  void part_ways(std::string_view item_key) noexcept;
+  [[nodiscard]] bool fill_followers(std::uint32_t leader, const Reply& reply) noexcept;
+  void fail_followers(std::uint32_t leader, WireError error) noexcept;
+
   // Slots, and the two lists they stand in (engine_slots.cpp).
   [[nodiscard]] std::uint32_t reserve(Client& client, ClientId id, const Request& request,
                                       std::string_view key) noexcept;
@@ -192,6 +223,9 @@ class Engine {
   [[nodiscard]] LinkId id_of(const Link& link) const noexcept;
   void open(Link& link) noexcept;
   void fail_link(Link& link, WireError error) noexcept;
+  void come_up(Link& link) noexcept;
+  void tell(NodeEvent::Kind kind, const Link& link, WireError why) noexcept;
+  void sweep() noexcept;
   void read_version(Link& link, const Reply& reply) noexcept;
   void expire_requests(Link& link) noexcept;
   void close_batch(Link& link) noexcept;
@@ -217,6 +251,8 @@ class Engine {
   std::vector<std::uint32_t> first_link_;  // Of each backend, into link_table_.
   std::vector<std::uint32_t> pool_of_backend_;
   std::vector<ClientId> resumes_;
+  std::vector<std::uint32_t> leaders_;  // By hash of key: the last slot that leads.
+  Instant next_sweep_;
   Outbox outbox_;
 };
 

@@ -30,7 +30,8 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   pool_of_backend_.clear();
   for (std::uint32_t p = 0; p < snapshot_->pools.size(); ++p) {
     const Pool& pool = snapshot_->pools[p];
-    gets_may_fail_ |= pool.options.on_failure == OnFailure::kError;
+    gets_may_fail_ |= pool.options.on_failure == OnFailure::kError ||
+                      pool.options.on_node_down == OnNodeDown::kError;
     for (std::uint32_t n = 0; n < pool.nodes.size(); ++n) {
       first_link_.push_back(static_cast<std::uint32_t>(link_table_.size()));
       pool_of_backend_.push_back(p);
@@ -64,6 +65,9 @@ std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::u
   found->backend = backend;
   found->connect_timeout_ms = pool.options.connect_timeout_ms;
   found->request_timeout_ms = pool.options.request_timeout_ms;
+  found->timeouts_to_down = pool.options.timeouts_to_down;
+  found->retry_max_ms = pool.options.retry_max_ms;
+  found->flush_on_rejoin = pool.options.on_rejoin == OnRejoin::kFlush;
   if (is_new) open(*found);
   return static_cast<std::uint32_t>(found - links_.begin());
 }

@@ -19,9 +19,13 @@ bool is_text(const Slot& slot) {
 // False when the node is out of step: this reply is not the answer to what is at the FIFO's head.
 bool Engine::deliver(Link& link, const Reply& reply, Buffer* whole) noexcept {
   if (link.state != Link::State::kUp) {
-    if (!link.greeted || reply.code != ReplyCode::kVersion) return false;
-    read_version(link, reply);
-    return true;
+    if (!link.greeted) return false;
+    if (link.flushing) {
+      if (reply.code == ReplyCode::kOk) come_up(link);
+      return reply.code == ReplyCode::kOk;
+    }
+    if (reply.code == ReplyCode::kVersion) read_version(link, reply);
+    return reply.code == ReplyCode::kVersion;
   }
   if (link.first_slot == kNoSlot) return false;
   const std::uint32_t index = link.first_slot;
@@ -70,9 +74,14 @@ bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept
   }
 }
 
-// Fills the slot if a client still waits for it.
+// Fills the slot, and those that follow it, if clients still wait for them.
 bool Engine::fill_if_wanted(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
   Slot& slot = slots_[index];
+  if (slot.first_follower != kNoSlot) {
+    if (!fill_followers(index, reply)) return false;
+    whole = nullptr;
+  }
+  slot.leads = false;
   if (!slot.in_client || slot.filled) return true;
   count_reply(slot, reply);
   const bool in_group = slot.group != Slot::Group::kNone;
@@ -157,7 +166,9 @@ bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out
 // Fills the slot with what a failure means to its client: a miss, a group's failure, or the error.
 void Engine::fail(std::uint32_t index, WireError error) noexcept {
   Slot& slot = slots_[index];
-  if (slot.informs != kNoSlot || !slot.in_client) return;
+  slot.leads = false;
+  if (slot.first_follower != kNoSlot) fail_followers(index, error);
+  if (slot.informs != kNoSlot || !slot.in_client || slot.filled) return;
   count(Counter::kRequestsFailed);
   if (slot.miss_on_failure) {
     const bool text = is_text(slot);

@@ -24,16 +24,9 @@ LinkId Engine::id_of(const Link& link) const noexcept {
   return {static_cast<std::uint32_t>(&link - links_.data()), link.generation};
 }
 
-// Several links of one node share its load by client, so that a client's own requests stay in
-// order.
-Link& Engine::link_of(std::uint32_t backend, ClientId id) noexcept {
-  const std::uint32_t count = snapshot_->pools[pool_of_backend_[backend]].options.links_per_node;
-  return links_[link_table_[first_link_[backend] + (count == 1 ? 0 : id.index % count)]];
-}
-
 void Engine::open(Link& link) noexcept {
   link.state = link.failures == 0 ? Link::State::kConnecting : Link::State::kProbing;
-  link.greeted = false;
+  link.greeted = link.flushing = false;
   link.timeouts = 0;
   link.needed = 0;
   link.connect_deadline = now_.instant.plus_ms(link.connect_timeout_ms);
@@ -78,7 +71,8 @@ void Engine::fail_link(Link& link, WireError error) noexcept {
   link.dirty = false;  // A flush that is still listed names the old generation.
   while (link.first_slot != kNoSlot) {
     const std::uint32_t index = link.first_slot;
-    if (slots_[index].in_client && !slots_[index].filled) fail(index, error);
+    link.missed_writes |= slots_[index].writes();
+    fail(index, error);
     pop_front(link);
   }
   if (link.retiring) {
@@ -86,16 +80,19 @@ void Engine::fail_link(Link& link, WireError error) noexcept {
     link.state = Link::State::kUnused;
     return;
   }
-  // A connection that worked is made again at once, unless the node had stopped answering on it;
-  // after that with growing pauses, cut short at random so that workers and proxies do not beat as
-  // one.
-  const bool at_once = was_up && link.failures == 0 && error == WireError::kNodeLost;
-  if (at_once) {
+  // A connection that worked is made again at once, unless the node had stopped answering on it or
+  // keeps ending it soon; after that with growing pauses, cut short at random so that workers and
+  // proxies do not beat as one.
+  const bool lasted = was_up && now_.instant >= link.up_since.plus_ms(kSteadyMs);
+  if (lasted) link.failures = 0;
+  if (was_up && link.failures == 0 && error == WireError::kNodeLost) {
     open(link);
+    link.failures = lasted ? 0 : 1;
     return;
   }
+  if (was_up || link.failures == 0) tell(NodeEvent::Kind::kDown, link, error);
   const auto doubled = kRetryFirstMs << std::min<std::uint32_t>(link.failures, 8);
-  const auto pause_ms = std::min<std::int64_t>(kRetryMaxMs, doubled);
+  const auto pause_ms = std::max<std::int64_t>(2, std::min(link.retry_max_ms, doubled));
   ++link.failures;
   link.retry_at = now_.instant.plus_ms(
       pause_ms / 2 +
@@ -178,10 +175,27 @@ void Engine::read_version(Link& link, const Reply& reply) noexcept {
   }
   link.too_old = false;
   link.bare_misses = part[0] == 1 && part[1] == 6 && part[2] < 18;
+  if (!link.flush_on_rejoin || !link.missed_writes) return come_up(link);
+  link.flushing = true;
+  link.greeting.append(pool_, "flush_all\r\n");
+  mark_dirty(link);
+}
+
+void Engine::come_up(Link& link) noexcept {
+  if (link.flushing) {
+    count(Counter::kRejoinFlushes);
+    tell(NodeEvent::Kind::kFlushed, link, WireError::kError);
+  }
+  link.flushing = link.missed_writes = false;
   link.state = Link::State::kUp;
-  link.failures = 0;
+  link.up_since = now_.instant;
   count(Counter::kNodeConnects);
+  tell(NodeEvent::Kind::kUp, link, WireError::kError);
   if (!link.out.empty()) mark_dirty(link);
+}
+
+void Engine::tell(NodeEvent::Kind kind, const Link& link, WireError why) noexcept {
+  if (!link.retiring) outbox_.node_events.push_back({kind, link.backend, why});
 }
 
 OutQueue* Engine::link_output(LinkId id) noexcept {
@@ -216,9 +230,9 @@ void Engine::expire_requests(Link& link) noexcept {
     link.first_live = slots_[index].next_in_link;
     count(Counter::kNodeTimeouts);
     ++link.timeouts;
-    if (slots_[index].in_client && !slots_[index].filled) fail(index, WireError::kNodeTimeout);
+    fail(index, WireError::kNodeTimeout);
   }
-  if (link.timeouts >= kTimeoutsToDown) fail_link(link, WireError::kNodeTimeout);
+  if (link.timeouts >= link.timeouts_to_down) fail_link(link, WireError::kNodeTimeout);
 }
 
 }  // namespace tokenring

@@ -38,8 +38,14 @@ struct Link {
   std::int64_t request_timeout_ms = 0;
   std::uint32_t generation = 0;  // Counts connections: events of an earlier one are ignored.
   std::uint32_t next_opaque = 0;
-  std::uint32_t failures = 0;  // Consecutive failed tries.
+  std::uint32_t failures = 0;  // Consecutive failed tries, and connections that did not last.
   std::uint32_t timeouts = 0;  // Requests timed out since the node last said anything.
+  std::uint32_t timeouts_to_down = 3;
+  std::int64_t retry_max_ms = 500;
+  bool flush_on_rejoin = false;
+  bool missed_writes = false;  // Since it was last flushed or new, a write or delete went past it.
+  bool flushing = false;       // Connected, and told to flush before anything else.
+  Instant up_since;
   Instant retry_at;
   Instant connect_deadline;
 
@@ -61,8 +67,8 @@ struct Link {
 
 // Bounds of a link's ways. Times in milliseconds.
 inline constexpr std::int64_t kRetryFirstMs = 50;
-inline constexpr std::int64_t kRetryMaxMs = 500;
-inline constexpr std::uint32_t kTimeoutsToDown = 3;
+// A connection that ends sooner than this after it was made counts as a failed try.
+inline constexpr std::int64_t kSteadyMs = 1000;
 // A get line sent upstream grows to this many bytes: below what makes memcached set memory aside.
 inline constexpr std::size_t kGetLineBytesMax = 1800;
 

@@ -1,8 +1,8 @@
 // Slot: a place in a client's order of replies, and (while a node owes an answer) in a link's FIFO.
 //
-// A slot lives as long as it stands in either list. A client that left, or a request that timed
-// out, leaves its slot in the link's FIFO, so that the late answer is matched with it and goes
-// nowhere.
+// A slot lives as long as it stands in either list, or follows another. A client that left, or a
+// request that timed out, leaves its slot in the link's FIFO, so that the late answer is matched
+// with it and goes nowhere.
 #pragma once
 
 #include <array>
@@ -37,6 +37,8 @@ struct Slot {
 
   bool in_client = false;
   bool in_link = false;
+  bool follows = false;  // Waits for what another slot, its leader, is answered.
+  bool leads = false;    // Others may still follow it.
   bool filled = false;
   bool miss_on_failure = false;  // A read of a pool that turns failures into misses.
   bool swallows_reply = false;   // The client gets nothing, whatever the node says.
@@ -54,6 +56,9 @@ struct Slot {
   // Not kNoSlot: a probe, which stands in no client's order. Its reply tells the slot named here,
   // the next in the same FIFO, whether the item was there before.
   std::uint32_t informs = kNoSlot;
+  std::uint32_t first_follower = kNoSlot;
+  std::uint32_t link = 0;  // Index of the link it leads on.
+  std::uint32_t next_follower = kNoSlot;
 
   // Of the request: all that rendering its reply needs.
   ReplyContext context;  // Its views point into `text` or `long_text`.
@@ -61,6 +66,12 @@ struct Slot {
   Buffer long_text;
 
   OutQueue reply;  // Rendered, waiting for those in front of it.
+
+  // Whether it changes what is stored.
+  [[nodiscard]] bool writes() const noexcept {
+    const Verb verb = row_of(context.command).verb;
+    return verb == Verb::kSet || verb == Verb::kDelete || verb == Verb::kArithmetic;
+  }
 
   Slot() noexcept {}  // `text` stays uninitialised on purpose.
 

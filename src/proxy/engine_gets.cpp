@@ -1,0 +1,85 @@
+// Text gets: a slot per key, the last of which carries the END.
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "proxy/engine.hpp"
+
+namespace tokenring {
+
+namespace {
+
+bool may_still_be_a_key(std::string_view word) {
+  return word.size() <= kKeyBytesMax;
+}
+
+}  // namespace
+
+// get, gets, gat, gats: a slot per key, the last of which carries the END.
+void Engine::serve_get(Client& client, ClientId id, Request& request) noexcept {
+  std::string_view keys = request.keys;
+  std::string_view key = next_word(keys);
+  if (key.empty()) return answer(client, id, "END\r\n");
+  bool first = true;
+  while (!key.empty()) {
+    const std::string_view next = next_word(keys);
+    const std::uint32_t index = reserve(client, id, request, key);
+    Slot& slot = slots_[index];
+    slot.context.ends_get = next.empty();
+    if (gets_may_fail_ && !(first && next.empty())) {
+      slot.group = Slot::Group::kGet;
+      slot.first_of_group = first;
+      slot.last_of_group = next.empty();
+    }
+    count(Counter::kCmdGet);
+    serve_key(id, request, key, key, index);
+    first = false;
+    key = next;
+  }
+}
+
+// A get whose line is longer than what we hold: its keys are served as they come. Each call takes
+// one.
+std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in) noexcept {
+  const std::size_t blanks = std::min(in.find_first_not_of(' '), in.size());
+  std::string_view rest = in.substr(blanks);
+  if (rest.empty()) return blanks;
+  const std::size_t stop = rest.find_first_of(std::string_view(" \n\0", 3));
+  std::string_view key = rest.substr(0, stop);
+  if (stop == std::string_view::npos && may_still_be_a_key(key)) return blanks;
+  const bool ends = stop != std::string_view::npos && rest[stop] != ' ';
+  if (ends && key.ends_with('\r')) key.remove_suffix(1);
+  const bool too_long = !may_still_be_a_key(key);
+
+  Request request;
+  request.command = client.stream_command;
+  request.has_ttl = request.command == Command::kGat || request.command == Command::kGats;
+  request.exptime = client.stream_exptime;
+  request.wants_value = true;
+  if (!key.empty() || ends || too_long) {
+    // The line's end has a slot of its own where it has no key: it carries END, or the error.
+    const bool is_key = !key.empty() && !too_long;
+    const std::uint32_t index = reserve(client, id, request, is_key ? key : std::string_view());
+    Slot& slot = slots_[index];
+    slot.context.ends_get = ends && !too_long;
+    slot.group = Slot::Group::kGet;
+    slot.first_of_group = !client.stream_began;
+    slot.last_of_group = ends || too_long;
+    client.stream_began = true;
+    if (is_key) {
+      count(Counter::kCmdGet);
+      serve_key(id, request, key, key, index);
+    } else if (too_long) {
+      slot.miss_on_failure = false;
+      fail(index, WireError::kBadLine);
+    } else {
+      static_cast<void>(fill(index, Reply{.code = ReplyCode::kEnd, .line = "END\r\n"}, nullptr));
+    }
+  }
+  if (too_long) client.mode = Client::Mode::kSkipLine;
+  if (ends && !too_long)
+    client.mode = rest[stop] == '\n' ? Client::Mode::kRequests : Client::Mode::kSkipLine;
+  if (too_long) return blanks + std::min(rest.size(), kKeyBytesMax);
+  return blanks + stop + (ends && rest[stop] == '\0' ? 0 : 1);
+}
+
+}  // namespace tokenring

@@ -1,0 +1,91 @@
+// Gets that share one request upstream: those of a key that come while one for it is in flight.
+//
+//   follow: the slot joins its leader's followers, and no request is sent for it
+//   fill_followers, fail_followers: they are answered as their leader is
+//
+// A write to the key that passes through here ends the leadership: what is asked after it must see
+// it. The table is a hint, one place per hash; what it names is compared before it is believed.
+#include <functional>
+
+#include "base/assert.hpp"
+#include "proxy/engine.hpp"
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::size_t kLeadersMax = 1024;
+
+std::size_t place_of(std::string_view key) {
+  return std::hash<std::string_view>()(key) % kLeadersMax;
+}
+
+// Whether the reply is the same for whoever asks with the same flags, and asking changes nothing.
+bool may_share(const Request& request) {
+  if (request.command == Command::kGet || request.command == Command::kGets) return true;
+  if (request.command != Command::kMetaGet || request.has_ttl || request.has_vivify) return false;
+  return request.flags == "v" || request.flags == "f v" || request.flags == "v f";
+}
+
+}  // namespace
+
+// False where the slot has to be sent; then it leads from now on, if it can be followed at all.
+bool Engine::follow(Link& link, const Request& request, std::string_view item_key,
+                    std::uint32_t index) noexcept {
+  if (!may_share(request)) return false;
+  if (leaders_.empty()) leaders_.assign(kLeadersMax, kNoSlot);
+  std::uint32_t& place = leaders_[place_of(item_key)];
+  Slot& slot = slots_[index];
+  if (place != kNoSlot && slots_.has(place)) {
+    Slot& leader = slots_[place];
+    if (leader.leads && leader.link == id_of(link).index &&
+        leader.context.key == slot.context.key && leader.context.command == request.command &&
+        leader.context.flags == request.flags &&
+        leader.context.key_is_base64 == request.key_is_base64) {
+      slot.follows = true;
+      slot.next_follower = leader.first_follower;
+      leader.first_follower = index;
+      count(Counter::kCoalesced);
+      return true;
+    }
+  }
+  place = index;
+  slot.leads = true;
+  slot.link = id_of(link).index;
+  return false;
+}
+
+// Before a write is sent: what comes after it may not share what was asked before it.
+void Engine::part_ways(std::string_view item_key) noexcept {
+  if (!leaders_.empty()) leaders_[place_of(item_key)] = kNoSlot;
+}
+
+bool Engine::fill_followers(std::uint32_t leader, const Reply& reply) noexcept {
+  bool fits = true;
+  while (slots_[leader].first_follower != kNoSlot) {
+    const std::uint32_t index = slots_[leader].first_follower;
+    Slot& slot = slots_[index];
+    slots_[leader].first_follower = slot.next_follower;
+    slot.follows = false;
+    if (!slot.in_client)
+      release_if_unlisted(index);
+    else if (fits)
+      fits = fill_if_wanted(index, reply, nullptr);
+    if (!fits && slot.in_client) fail(index, WireError::kNodeBadReply);
+  }
+  return fits;
+}
+
+void Engine::fail_followers(std::uint32_t leader, WireError error) noexcept {
+  while (slots_[leader].first_follower != kNoSlot) {
+    const std::uint32_t index = slots_[leader].first_follower;
+    slots_[leader].first_follower = slots_[index].next_follower;
+    slots_[index].follows = false;
+    if (slots_[index].in_client)
+      fail(index, error);
+    else
+      release_if_unlisted(index);
+  }
+}
+
+}  // namespace tokenring
