@@ -19,6 +19,7 @@ namespace tokenring {
   X(kExists, "EX")                \
   X(kNoop, "MN")                  \
   X(kDebug, "ME")                 \
+  X(kStat, "STAT")                \
   X(kOk, "OK")                    \
   X(kReset, "RESET")              \
   X(kVersion, "VERSION")          \

@@ -123,6 +123,8 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   snapshot->namespaces = NamespaceTable(std::move(namespaces));
   snapshot->limits = config.limits;
   snapshot->limits.clients_per_worker_max = clients_per_worker(config);
+  snapshot->tallies = std::make_shared<Tallies>(worker_count(config), snapshot->backend_count(),
+                                                snapshot->namespaces.all().size());
   return std::shared_ptr<const Snapshot>(snapshot);
 }
 

@@ -41,6 +41,7 @@ Worker::Worker(WorkerOptions options)
                .worker = options_.index,
                .board = options_.board,
                .counters = &options_.board->of_worker[options_.index],
+               .latencies = &options_.board->latencies[options_.index],
                .started_s = options_.started_s},
               now_),
       pacer_(options_.coalesce_max_ns) {
@@ -136,6 +137,7 @@ void Worker::run() noexcept {
     }
     carry_out();
     flush_held();
+    engine_.end_turn(read_clock());
   }
 }
 

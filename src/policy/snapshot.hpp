@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "policy/namespaces.hpp"
+#include "policy/tallies.hpp"
 #include "tokenring/ring.hpp"
 
 namespace tokenring {
@@ -72,7 +74,7 @@ struct Limits {
   std::uint32_t pending_per_backend_max = 65536;       // In flight, per node and worker.
   std::size_t output_bytes_per_client_max = std::size_t{4} << 20;  // Unsent; then we stop reading.
   std::uint32_t clients_per_worker_max = 65536;
-  std::uint32_t in_flight_per_worker_max = 1U << 20;             // Requests that nodes owe.
+  std::uint32_t in_flight_per_worker_max = 1U << 20;               // Requests that nodes owe.
   std::size_t buffer_bytes_per_worker_max = std::size_t{1} << 30;  // Half-read and unsent bytes.
   std::int64_t idle_timeout_s = 0;           // A client without a request; 0: off.
   std::int64_t request_read_timeout_s = 60;  // One request on its way in; 0: off.
@@ -83,6 +85,8 @@ struct Snapshot {
   std::vector<Pool> pools;
   NamespaceTable namespaces;  // Each namespace names its pool by index.
   Limits limits;
+  bool allows_flush_all = true;
+  std::shared_ptr<Tallies> tallies = nullptr;  // Null: nothing is tallied.
 
   [[nodiscard]] std::uint32_t backend_count() const noexcept {
     return pools.empty()

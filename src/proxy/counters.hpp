@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/latency.hpp"
+
 namespace tokenring {
 
 // X(enumerator, memcached's own name of the counter, or ours).
@@ -68,14 +70,27 @@ class Counters {
 
 // All workers' counters. Built before the workers and alive as long as any of them.
 struct CounterBoard {
-  explicit CounterBoard(std::size_t workers) : of_worker(workers) {}
+  explicit CounterBoard(std::size_t workers) : of_worker(workers), latencies(workers) {}
   std::vector<Counters> of_worker;
+  std::vector<LatencyBook> latencies;  // By worker.
 
   [[nodiscard]] std::uint64_t sum(std::size_t index) const noexcept {
     std::uint64_t total = 0;
     for (const Counters& counters : of_worker) total += counters.get(index);
     return total;
   }
+  // Since the last `stats reset`; what is of the moment is not reset.
+  [[nodiscard]] std::uint64_t since_reset(std::size_t index) const noexcept {
+    return sum(index) - at_reset_[index].load(std::memory_order_relaxed);
+  }
+  void reset() noexcept {
+    for (std::size_t i = 0; i < at_reset_.size(); ++i)
+      if (i != static_cast<std::size_t>(Counter::kCurrConnections))
+        at_reset_[i].store(sum(i), std::memory_order_relaxed);
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, kCounterNames.size()> at_reset_{};
 };
 
 }  // namespace tokenring

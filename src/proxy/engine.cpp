@@ -179,6 +179,10 @@ void Engine::tick(Now now) noexcept {
     }
     expire_requests(link);
   }
+  if (now.instant >= next_publish_) {
+    next_publish_ = now.instant.plus_ms(kPublishMs);
+    publish();
+  }
   if (now.instant < next_sweep_) return;
   next_sweep_ = now.instant.plus_ms(kSweepMs);
   sweep();

@@ -5,6 +5,7 @@
 // resume(), then carry out the outbox and clear it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,8 +19,10 @@
 #include "policy/snapshot.hpp"
 #include "proxy/client.hpp"
 #include "proxy/counters.hpp"
+#include "proxy/latency.hpp"
 #include "proxy/link.hpp"
 #include "proxy/slot.hpp"
+#include "proxy/stats_sum.hpp"
 #include "tokenring/parse.hpp"
 
 namespace tokenring {
@@ -68,9 +71,10 @@ struct Outbox {
 struct EngineOptions {
   std::uint64_t seed = 1;  // For jitter; differs between workers.
   std::uint32_t worker = 0;
-  const CounterBoard* board = nullptr;  // For stats; must outlive the engine.
-  Counters* counters = nullptr;         // This worker's own; must outlive the engine.
-  std::int64_t started_s = 0;           // Unix time of the process's start.
+  CounterBoard* board = nullptr;     // For stats; must outlive the engine.
+  Counters* counters = nullptr;      // This worker's own; must outlive the engine.
+  LatencyBook* latencies = nullptr;  // Likewise; null: none are kept.
+  std::int64_t started_s = 0;        // Unix time of the process's start.
 };
 
 class Engine {
@@ -135,6 +139,9 @@ class Engine {
   void tick(Now now) noexcept;
   static constexpr std::int64_t kTickMs = 10;
   static constexpr std::int64_t kSweepMs = 1000;
+  static constexpr std::int64_t kPublishMs = 100;
+  // All that this turn led to was handed to the kernel.
+  void end_turn(Now now) noexcept;
 
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
   [[nodiscard]] BufferPool& pool() noexcept { return pool_; }
@@ -168,12 +175,15 @@ class Engine {
   void serve_too_large(Client& client, ClientId id, const Request& request) noexcept;
   void serve_local(Client& client, ClientId id, const Request& request) noexcept;
   void serve_flush_all(Client& client, ClientId id, const Request& request) noexcept;
-  void serve_stats(Client& client, ClientId id, const Request& request) noexcept;
+  void serve_fan_out(Client& client, ClientId id, const Request& request,
+                     std::string_view line) noexcept;
+  void send_line(Link& link, std::string_view line, std::uint32_t slot) noexcept;
   [[nodiscard]] Target target_of(std::string_view item_key) noexcept;
   [[nodiscard]] Link* stand_in_for(const Target& target, const Request& request,
                                    std::string_view item_key, ClientId id) noexcept;
   [[nodiscard]] bool is_overloaded(const Link& link) const noexcept;
-  void plan_life(const Request& request, const Target& target, bool stands_in, Plan& plan) noexcept;
+  [[nodiscard]] bool plan_life(const Request& request, const Target& target, bool stands_in,
+                               Plan& plan) noexcept;
   void send(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
   void send_get(Link& link, const Request& request, const Plan& plan, std::uint32_t slot) noexcept;
   void end_get_line(Link& link) noexcept;
@@ -191,11 +201,18 @@ class Engine {
   [[nodiscard]] bool render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out) noexcept;
   void fail(std::uint32_t slot, WireError error) noexcept;
   void answer(Client& client, ClientId id, std::string_view text) noexcept;
+  void fill_with(std::uint32_t slot, std::string_view text) noexcept;
   void begin_front(Client& client) noexcept;
   void finish_front(Client& client, std::size_t before) noexcept;
   void drain(Client& client) noexcept;
   void pop_front(Client& client) noexcept;
   void count_reply(const Slot& slot, const Reply& reply) noexcept;
+  template <typename Write>
+  [[nodiscard]] bool fill_by(std::uint32_t slot, Write&& write) noexcept;
+  void count_in_space(std::uint16_t space, SpaceTally which) noexcept {
+    if (space_tallies_ != nullptr && space != Slot::kNoSpace)
+      space_tallies_[space][static_cast<std::size_t>(which)].add();
+  }
 
   // Gets that share one request upstream (engine_share.cpp).
   [[nodiscard]] bool follow(Link& link, const Request& request, std::string_view item_key,
@@ -203,6 +220,32 @@ class Engine {
   void part_ways(std::string_view item_key) noexcept;
   [[nodiscard]] bool fill_followers(std::uint32_t leader, const Reply& reply) noexcept;
   void fail_followers(std::uint32_t leader, WireError error) noexcept;
+
+  // stats (engine_stats.cpp).
+  // The answers of all nodes to one `stats`, on their way to be one.
+  struct Gather {
+    SlabId slot;  // The client's.
+    std::string group;
+    StatsSum sum;
+    std::uint32_t waiting = 0;
+  };
+  // A reply of this turn: `since` its request was read, in which turn.
+  struct Served {
+    Instant since;
+    std::uint32_t turn = 0;
+    LatencyKind kind = LatencyKind::kOther;
+  };
+  void serve_stats(Client& client, ClientId id, const Request& request) noexcept;
+  void gather_stats(Client& client, ClientId id, const Request& request,
+                    std::string_view group) noexcept;
+  [[nodiscard]] bool deliver_stats(Link& link, const Reply& reply) noexcept;
+  void part_of_gather_done(SlabId gather) noexcept;
+  void set_own(StatsSum& sum) const;
+  [[nodiscard]] std::string own_stats() const;
+  [[nodiscard]] std::string node_stats() const;
+  [[nodiscard]] std::string namespace_stats() const;
+  [[nodiscard]] std::string latency_stats() const;
+  void publish() noexcept;
 
   // Slots, and the two lists they stand in (engine_slots.cpp).
   [[nodiscard]] std::uint32_t reserve(Client& client, ClientId id, const Request& request,
@@ -215,6 +258,7 @@ class Engine {
   void queue_resume(Client& client, ClientId id) noexcept;
 
   // Links' lives (engine_links.cpp, engine_adopt.cpp).
+  void rename_spaces(const Snapshot& from, const Snapshot& to);
   [[nodiscard]] std::uint32_t adopt_link(const Pool& pool, std::uint32_t backend,
                                          std::uint32_t number);
   void retire(Link& link) noexcept;
@@ -251,8 +295,14 @@ class Engine {
   std::vector<std::uint32_t> first_link_;  // Of each backend, into link_table_.
   std::vector<std::uint32_t> pool_of_backend_;
   std::vector<ClientId> resumes_;
+  std::array<Tally, kSpaceTallyNames.size()>* space_tallies_ = nullptr;  // By namespace.
   std::vector<std::uint32_t> leaders_;  // By hash of key: the last slot that leads.
   Instant next_sweep_;
+  Instant next_publish_;
+  Slab<Gather> gathers_;
+  std::vector<Served> served_;  // Of this turn.
+  std::uint32_t turn_ = 0;
+  std::array<std::uint32_t, 1024> turn_ns_{};  // What the last turns took, by turn.
   Outbox outbox_;
 };
 

@@ -23,7 +23,10 @@ std::string identity_of(const Pool& pool, std::uint32_t node, std::uint32_t numb
 
 void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   now_ = now;
+  if (snapshot != snapshot_) rename_spaces(*snapshot_, *snapshot);
   snapshot_ = std::move(snapshot);
+  space_tallies_ =
+      snapshot_->tallies == nullptr ? nullptr : snapshot_->tallies->spaces.row(options_.worker);
   gets_may_fail_ = snapshot_->namespaces.find({}) == nullptr;
   link_table_.clear();
   first_link_.clear();
@@ -43,6 +46,22 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   for (const std::uint32_t index : link_table_) listed[index] = true;
   for (std::uint32_t i = 0; i < links_.size(); ++i)
     if (!listed[i] && links_[i].state != Link::State::kUnused) retire(links_[i]);
+}
+
+// What is in flight is counted where it belongs from now on.
+void Engine::rename_spaces(const Snapshot& from, const Snapshot& to) {
+  std::vector<std::uint16_t> names;
+  const auto spaces = to.namespaces.all();
+  for (const Namespace& old : from.namespaces.all()) {
+    const auto same = std::find_if(spaces.begin(), spaces.end(), [&](const Namespace& other) {
+      return other.prefix == old.prefix;
+    });
+    names.push_back(same == spaces.end() ? Slot::kNoSpace
+                                         : static_cast<std::uint16_t>(same - spaces.begin()));
+  }
+  slots_.for_each([&](std::uint32_t, Slot& slot) {
+    if (slot.space != Slot::kNoSpace) slot.space = names[slot.space];
+  });
 }
 
 // The link of that identity, or a new one; its index.

@@ -2,6 +2,7 @@
 //
 //   deliver: check it against the head of the FIFO -> fill: render it -> drain what is now in turn
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "proxy/engine.hpp"
@@ -9,6 +10,23 @@
 namespace tokenring {
 
 namespace {
+
+LatencyKind latency_kind_of(Verb verb) {
+  switch (verb) {
+    case Verb::kGet:
+      return LatencyKind::kGet;
+    case Verb::kSet:
+      return LatencyKind::kSet;
+    case Verb::kDelete:
+      return LatencyKind::kDelete;
+    case Verb::kArithmetic:
+    case Verb::kDebug:
+    case Verb::kLocal:
+    case Verb::kRefused:
+      break;
+  }
+  return LatencyKind::kOther;
+}
 
 bool is_text(const Slot& slot) {
   return row_of(slot.context.command).dialect == Dialect::kText;
@@ -35,8 +53,11 @@ bool Engine::deliver(Link& link, const Reply& reply, Buffer* whole) noexcept {
     const bool bare_miss = link.bare_misses && reply.code == ReplyCode::kMiss && reply.rest.empty();
     if (!bare_miss && opaque_of(reply) != slot.opaque) return false;
   }
-  response_ns_ += (now_.instant.ns - slot.sent.ns - response_ns_) / 32;
+  const std::int64_t took_ns = now_.instant.ns - slot.sent.ns;
+  response_ns_ += (took_ns - response_ns_) / 32;
+  link.response_ns += (took_ns - link.response_ns) / 32;
   if (slot.in_get_line) return deliver_get(link, reply, whole);
+  if (slot.gathers) return deliver_stats(link, reply);
   if (slot.closes_batch) {
     if (reply.code != ReplyCode::kNoop) return false;
   } else if (slot.informs != kNoSlot) {
@@ -89,20 +110,39 @@ bool Engine::fill_if_wanted(std::uint32_t index, const Reply& reply, Buffer* who
     fail(index, WireError::kNodeError);  // An error line cannot stand inside a text get.
     return true;
   }
-  if (slot.group == Slot::Group::kFlush && reply.code != ReplyCode::kOk) return false;
+  if (slot.group == Slot::Group::kFanOut) {
+    const bool is_stats = slot.context.command == Command::kStats;
+    if (reply.code != (is_stats ? ReplyCode::kReset : ReplyCode::kOk)) return false;
+  }
   return fill(index, reply, whole);
 }
 
 void Engine::count_reply(const Slot& slot, const Reply& reply) noexcept {
-  if (row_of(slot.context.command).verb != Verb::kGet) return;
+  const Verb verb = row_of(slot.context.command).verb;
+  if (options_.latencies != nullptr)
+    served_.push_back({slot.sent, slot.turn, latency_kind_of(verb)});
+  if (verb != Verb::kGet) return;
   const bool hit = reply.code == ReplyCode::kTextValue || reply.code == ReplyCode::kValue ||
                    reply.code == ReplyCode::kHeader || reply.code == ReplyCode::kTouched;
   count(hit ? Counter::kGetHits : Counter::kGetMisses);
+  count_in_space(slot.space, hit ? SpaceTally::kHits : SpaceTally::kMisses);
 }
 
 // Renders the reply into the client's output where it is its turn, else beside its slot. False when
 // the reply does not fit its request; nothing has changed then.
 bool Engine::fill(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
+  return fill_by(index, [&](Slot& slot, OutQueue& out) { return render(slot, reply, whole, out); });
+}
+
+void Engine::fill_with(std::uint32_t index, std::string_view text) noexcept {
+  static_cast<void>(fill_by(index, [&](Slot&, OutQueue& out) {
+    out.append(pool_, text);
+    return true;
+  }));
+}
+
+template <typename Write>
+bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
   Slot& slot = slots_[index];
   TR_ASSERT(slot.in_client && !slot.filled);
   const ClientId id = slot.client;
@@ -111,7 +151,7 @@ bool Engine::fill(std::uint32_t index, const Reply& reply, Buffer* whole) noexce
   OutQueue& out = in_turn ? client.out : slot.reply;
   const std::size_t before = out.size();
   if (in_turn) begin_front(client);
-  if (!render(slot, reply, whole, out)) return false;
+  if (!write(slot, out)) return false;
   slot.filled = true;
   const auto bytes =
       static_cast<std::uint32_t>(std::min<std::size_t>(out.size() - before + 1, UINT32_MAX / 2));
@@ -168,8 +208,10 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
   Slot& slot = slots_[index];
   slot.leads = false;
   if (slot.first_follower != kNoSlot) fail_followers(index, error);
+  if (slot.gathers) return part_of_gather_done(std::exchange(slot.gather, {}));
   if (slot.informs != kNoSlot || !slot.in_client || slot.filled) return;
   count(Counter::kRequestsFailed);
+  count_in_space(slot.space, SpaceTally::kFailures);
   if (slot.miss_on_failure) {
     const bool text = is_text(slot);
     const Reply miss{.code = text ? ReplyCode::kEnd : ReplyCode::kMiss,
@@ -180,7 +222,7 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
   }
   if (slot.group != Slot::Group::kNone) {
     slot.failed = true;
-    slot.error = slot.group == Slot::Group::kFlush ? WireError::kFanOutFailed : error;
+    slot.error = slot.group == Slot::Group::kFanOut ? WireError::kFanOutFailed : error;
     slot.swallows_reply = true;
   }
   const bool filled =
@@ -220,8 +262,9 @@ void Engine::finish_front(Client& client, std::size_t before) noexcept {
       if (client.group_error) {
         client.out.truncate(std::min(before, client.hold_from));
         if (!slot.context.quiet) client.out.append(pool_, line_of(*client.group_error));
-      } else if (slot.group == Slot::Group::kFlush && !slot.context.quiet) {
-        client.out.append(pool_, "OK\r\n");
+      } else if (slot.group == Slot::Group::kFanOut && !slot.context.quiet) {
+        const bool is_stats = slot.context.command == Command::kStats;
+        client.out.append(pool_, is_stats ? "RESET\r\n" : "OK\r\n");
       }
       client.group_error.reset();
       client.hold_from = Client::kNoHold;

@@ -61,6 +61,10 @@ void Engine::fail_link(Link& link, WireError error) noexcept {
   count(Counter::kNodeErrors);
   outbox_.close_links.push_back(id_of(link));
   const bool was_up = link.state == Link::State::kUp;
+  if (error == WireError::kNodeBadReply)
+    link.count(NodeTally::kBadReplies);
+  else
+    link.count(was_up ? NodeTally::kLost : NodeTally::kConnectErrors);
   link.state = Link::State::kDown;
   link.in.reset();
   link.out.clear();
@@ -182,8 +186,10 @@ void Engine::read_version(Link& link, const Reply& reply) noexcept {
 }
 
 void Engine::come_up(Link& link) noexcept {
+  link.count(NodeTally::kConnects);
   if (link.flushing) {
     count(Counter::kRejoinFlushes);
+    link.count(NodeTally::kFlushes);
     tell(NodeEvent::Kind::kFlushed, link, WireError::kError);
   }
   link.flushing = link.missed_writes = false;
@@ -229,6 +235,7 @@ void Engine::expire_requests(Link& link) noexcept {
     const std::uint32_t index = link.first_live;
     link.first_live = slots_[index].next_in_link;
     count(Counter::kNodeTimeouts);
+    link.count(NodeTally::kTimeouts);
     ++link.timeouts;
     fail(index, WireError::kNodeTimeout);
   }

@@ -1,8 +1,6 @@
 // Commands that are answered here, and those that go to every node.
 #include <fmt/format.h>
 
-#include <unistd.h>
-
 #include "proxy/engine.hpp"
 #include "tokenring/version.hpp"
 
@@ -30,56 +28,48 @@ void Engine::serve_local(Client& client, ClientId id, const Request& request) no
   }
 }
 
-// flush_all: a slot per node, which together are one OK or one SERVER_ERROR.
-void Engine::serve_flush_all(Client& client, ClientId id, const Request& request) noexcept {
-  count(Counter::kCmdFlush);
+// A command for every node: a slot per node, which together are one answer or one SERVER_ERROR.
+void Engine::serve_fan_out(Client& client, ClientId id, const Request& request,
+                           std::string_view line) noexcept {
   const std::uint32_t backends = snapshot_->backend_count();
   for (std::uint32_t backend = 0; backend < backends; ++backend) {
     const std::uint32_t index = reserve(client, id, request, {});
     Slot& slot = slots_[index];
-    slot.group = Slot::Group::kFlush;
+    slot.group = Slot::Group::kFanOut;
     slot.first_of_group = backend == 0;
     slot.last_of_group = backend + 1 == backends;
     slot.plain_reply = true;
     slot.swallows_reply = true;
     Link& link = link_of(backend, id);
-    if (!link.takes_requests()) {
+    if (link.takes_requests()) {
+      send_line(link, line, index);
+    } else {
+      link.missed_writes |= slot.writes();
       fail(index, WireError::kNodeDown);
-      continue;
     }
-    end_get_line(link);
-    link.unchecked = true;
-    link.out.append(pool_, request.has_ttl ? fmt::format("flush_all {}\r\n", request.exptime)
-                                           : "flush_all\r\n");
-    await(link, index);
-    if (link.state == Link::State::kUp) mark_dirty(link);
   }
 }
 
-void Engine::serve_stats(Client& client, ClientId id, const Request& request) noexcept {
-  std::string_view rest = request.keys;
-  const std::string_view group = next_word(rest);
-  if (group == "reset") return answer(client, id, "RESET\r\n");
-  if (group == "detail") {
-    const std::string_view what = next_word(rest);
-    if (what == "on" || what == "off") return answer(client, id, "OK\r\n");
-    return answer(client, id,
-                  line_of(what == "dump" ? WireError::kNotAllowed : WireError::kStatsDetailUsage));
+// flush_all: every node that the client may reach, unless something there is not to be flushed.
+void Engine::serve_flush_all(Client& client, ClientId id, const Request& request) noexcept {
+  count(Counter::kCmdFlush);
+  if (!snapshot_->allows_flush_all) {
+    if (!request.quiet) answer(client, id, line_of(WireError::kFlushRefused));
+    return;
   }
-  if (group == "cachedump" || group == "sizes")
-    return answer(client, id, line_of(WireError::kNotAllowed));
-  if (group == "settings" || group == "items" || group == "slabs" || group == "conns")
-    return answer(client, id, "END\r\n");
-  if (!group.empty()) return answer(client, id, line_of(WireError::kError));
+  leaders_.clear();
+  serve_fan_out(client, id, request,
+                request.has_ttl ? fmt::format("flush_all {}", request.exptime) : "flush_all");
+}
 
-  std::string text = fmt::format(
-      "STAT pid {}\r\nSTAT uptime {}\r\nSTAT time {}\r\nSTAT version {}\r\nSTAT threads {}\r\n",
-      ::getpid(), now_.unix_time.seconds - options_.started_s, now_.unix_time.seconds,
-      TOKENRING_VERSION_TEXT, options_.board->of_worker.size());
-  for (std::size_t i = 0; i < kCounterNames.size(); ++i)
-    text += fmt::format("STAT {} {}\r\n", kCounterNames[i], options_.board->sum(i));
-  text += "END\r\n";
-  answer(client, id, text);
+// A line whose answer carries no opaque.
+void Engine::send_line(Link& link, std::string_view line, std::uint32_t index) noexcept {
+  end_get_line(link);
+  link.unchecked = true;
+  link.out.append(pool_, line);
+  link.out.append(pool_, "\r\n");
+  await(link, index);
+  if (link.state == Link::State::kUp) mark_dirty(link);
 }
 
 }  // namespace tokenring

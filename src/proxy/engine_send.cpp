@@ -14,6 +14,23 @@ namespace {
 
 constexpr std::string_view kCrLf = "\r\n";
 
+SpaceTally space_tally_of(const Request& request) {
+  switch (request.verb()) {
+    case Verb::kSet:
+      return SpaceTally::kSets;
+    case Verb::kDelete:
+      return SpaceTally::kDeletes;
+    case Verb::kArithmetic:
+      return SpaceTally::kArithmetic;
+    case Verb::kGet:
+    case Verb::kDebug:
+    case Verb::kLocal:
+    case Verb::kRefused:
+      break;
+  }
+  return request.command == Command::kTouch ? SpaceTally::kTouches : SpaceTally::kGets;
+}
+
 }  // namespace
 
 // One key of one request, whose slot is already in its client's order.
@@ -22,12 +39,15 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
   const Target target = target_of(item_key);
   if (target.space == nullptr) return fail(slot, WireError::kNoPool);
   Slot& s = slots_[slot];
+  s.space = static_cast<std::uint16_t>(target.space - snapshot_->namespaces.all().data());
+  count_in_space(s.space, space_tally_of(request));
   const bool reads = request.verb() == Verb::kGet && request.wants_value && !request.has_vivify;
   s.miss_on_failure = reads && target.pool->options.on_failure == OnFailure::kMiss;
   Link* link = &link_of(target.backend, id);
   const bool is_down = !link->takes_requests();
   if (is_down) {
     link->missed_writes |= s.writes();
+    link->count(NodeTally::kRefused);
     const WireError why = link->too_old ? WireError::kNodeTooOld : WireError::kNodeDown;
     link = stand_in_for(target, request, item_key, id);
     if (link == nullptr) {
@@ -44,25 +64,30 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
   }
   if (target.space->coalesce) {
     if (s.writes()) part_ways(item_key);
-    if (!is_down && follow(*link, request, item_key, slot)) return;
+    if (!is_down && follow(*link, request, item_key, slot))
+      return count_in_space(s.space, SpaceTally::kCoalesced);
   }
   Plan plan{.node_key = key, .key_is_base64 = request.key_is_base64};
   plan.value_bytes = request.value.size();
-  plan_life(request, target, is_down, plan);
+  if (plan_life(request, target, is_down, plan)) {
+    count(Counter::kTtlCapped);
+    count_in_space(s.space, SpaceTally::kCapped);
+  }
   send(*link, request, plan, slot);
 }
 
 // How long the item may live: what was asked for within what its namespace grants, and less at a
-// node that only stands in.
-void Engine::plan_life(const Request& request, const Target& target, bool stands_in,
+// node that only stands in. True where it is less than asked.
+bool Engine::plan_life(const Request& request, const Target& target, bool stands_in,
                        Plan& plan) noexcept {
   const LifeRules& rules = target.space->life;
   const std::int64_t bound_s = stands_in ? target.pool->options.failover_ttl_s : 0;
   const bool has_rule = rules.any() || bound_s > 0;
+  bool shortened = false;
   const auto granted = [&](Expiry asked) {
     Expiry life = rules.any() ? granted_life(rules, asked, now_.unix_time, random()) : asked;
     if (bound_s > 0) life = life.bounded_by(bound_s, now_.unix_time);
-    if (!(life == asked)) count(Counter::kTtlCapped);
+    shortened |= !(life == asked);
     return life;
   };
   const bool sets_life = request.has_ttl || (has_rule && request.verb() == Verb::kSet &&
@@ -74,6 +99,7 @@ void Engine::plan_life(const Request& request, const Target& target, bool stands
     if (!life.is_never() || request.verb() != Verb::kSet) plan.ttl = life;
   }
   if (request.has_vivify) plan.vivify = granted(Expiry::from_exptime(request.vivify_exptime));
+  return shortened;
 }
 
 void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t index) noexcept {

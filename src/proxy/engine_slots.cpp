@@ -30,6 +30,7 @@ void Engine::await(Link& link, std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
   slot.in_link = true;
   slot.sent = now_.instant;
+  slot.turn = turn_;
   slot.deadline = now_.instant.plus_ms(link.request_timeout_ms);
   if (link.last_slot == kNoSlot) {
     link.first_slot = index;
@@ -39,6 +40,7 @@ void Engine::await(Link& link, std::uint32_t index) noexcept {
   link.last_slot = index;
   if (link.first_live == kNoSlot) link.first_live = index;
   ++link.slots;
+  link.count(NodeTally::kRequests);
   ++in_flight_;
   ++requests_sent_;
 }

@@ -1,10 +1,12 @@
 // Link: one connection to one node, with the FIFO of what the node still owes. All state, no I/O.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 
 #include "base/buffer.hpp"
+#include "policy/tallies.hpp"
 #include "proxy/slot.hpp"
 #include "tokenring/command.hpp"
 #include "tokenring/units.hpp"
@@ -53,6 +55,22 @@ struct Link {
   std::uint32_t last_slot = kNoSlot;
   std::uint32_t first_live = kNoSlot;  // Oldest that has not timed out.
   std::uint32_t slots = 0;
+
+  // Counted since the link is there; see NodeTally.
+  std::array<std::uint64_t, kNodeTallyNames.size()> counts{};
+  std::int64_t response_ns = 0;  // How long the node took lately, on average.
+  void count(NodeTally which) noexcept { ++counts[static_cast<std::size_t>(which)]; }
+  // Adds what is known of it to `sums`.
+  void tell(std::array<std::uint64_t, kNodeTallyNames.size()>& sums) const noexcept {
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += counts[i];
+    const auto add = [&](NodeTally which, std::uint64_t n) {
+      sums[static_cast<std::size_t>(which)] += n;
+    };
+    add(NodeTally::kUpLinks, state == State::kUp ? 1 : 0);
+    add(NodeTally::kInFlight, slots);
+    add(NodeTally::kQueuedBytes, out.size());
+    add(NodeTally::kResponseUs, static_cast<std::uint64_t>(response_ns / 1000));
+  }
 
   std::size_t needed = 0;
   Buffer in;

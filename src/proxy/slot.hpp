@@ -24,15 +24,19 @@ struct Slot {
   // How the replies of several slots become one.
   enum class Group : std::uint8_t {
     kNone,
-    kGet,    // A get of several keys of which one may fail: then all is one SERVER_ERROR.
-    kFlush,  // flush_all: one OK or one SERVER_ERROR.
+    kGet,     // A get of several keys of which one may fail: then all is one SERVER_ERROR.
+    kFanOut,  // A command for every node: one answer or one SERVER_ERROR.
   };
+
+  static constexpr std::uint16_t kNoSpace = UINT16_MAX;
 
   ClientId client;
   std::uint32_t next_in_client = kNoSlot;
   std::uint32_t next_in_link = kNoSlot;
   Instant sent;
   Instant deadline;
+  std::uint32_t turn = 0;          // Of the engine, in which it was sent.
+  std::uint16_t space = kNoSpace;  // Of its key: index into NamespaceTable::all().
   std::uint32_t opaque = 0;
 
   bool in_client = false;
@@ -56,6 +60,10 @@ struct Slot {
   // Not kNoSlot: a probe, which stands in no client's order. Its reply tells the slot named here,
   // the next in the same FIFO, whether the item was there before.
   std::uint32_t informs = kNoSlot;
+  // A node's part of `stats`, which is in no client's order either. `gather` names the whole, and
+  // nothing once this part has failed.
+  bool gathers = false;
+  SlabId gather;
   std::uint32_t first_follower = kNoSlot;
   std::uint32_t link = 0;  // Index of the link it leads on.
   std::uint32_t next_follower = kNoSlot;
@@ -70,7 +78,8 @@ struct Slot {
   // Whether it changes what is stored.
   [[nodiscard]] bool writes() const noexcept {
     const Verb verb = row_of(context.command).verb;
-    return verb == Verb::kSet || verb == Verb::kDelete || verb == Verb::kArithmetic;
+    return verb == Verb::kSet || verb == Verb::kDelete || verb == Verb::kArithmetic ||
+           context.command == Command::kFlushAll;
   }
 
   Slot() noexcept {}  // `text` stays uninitialised on purpose.
