@@ -172,6 +172,10 @@ bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out
   char* const to = out.prepare(pool_, rendered_size_max(slot.context, reply) + value_room);
   const Rendered rendered = render_reply(slot.context, reply, to);
   char* end = rendered.end;
+  if (slot.refuses_value && rendered.kind == Rendered::Kind::kWritten && !reply.is_error()) {
+    out.append(pool_, line_of(WireError::kTooLarge));
+    return true;
+  }
   switch (rendered.kind) {
     case Rendered::Kind::kMismatch:
       return false;

@@ -170,7 +170,8 @@ void Engine::send_get(Link& link, const Request& request, const Plan& plan,
 }
 
 // A memcached changes a number in place, padding it, only while no reply still refers to the item.
-// What a client sent earlier on would have been written out to it by now, so it is here, too.
+// What a client sent earlier on, or 20 requests ago, would have been written out to it by now, so
+// it is here, too.
 void Engine::part_from_earlier_reads(Link& link, const Request& request) noexcept {
   if (request.verb() == Verb::kArithmetic && link.last_read != reads_ && !link.out.empty())
     close_batch(link);

@@ -17,6 +17,11 @@ constexpr std::string_view kCrLf = "\r\n";
 // A get with more bytes of keys than this is served key by key, as its client has room.
 constexpr std::size_t kKeysAtOnceBytes = 4096;
 
+// Of what it reads at once, memcached serves 20 requests (its -R), at first one more, and writes
+// their replies out before it goes on.
+constexpr std::uint32_t kRequestsPerTurn = 20;
+constexpr std::uint32_t kRequestsFirst = 21;
+
 // What memcached counts for an item (ITEM_ntotal of 1.6.18): header, CAS, key with its NUL, flags
 // where there are any, value with its CR LF. Its -I is in terms of this, and so is our limit: a
 // node would refuse the value too, but would drop the old item with it whatever the command was.
@@ -51,9 +56,14 @@ bool Engine::has_room(const Client& client) const noexcept {
 // Serves what is whole in `in`; returns the bytes that are done with.
 std::size_t Engine::serve_input(Client& client, ClientId id, std::string_view in) noexcept {
   std::size_t used = 0;
+  std::uint32_t served = 0;
   client.needed = 0;
   while (used < in.size()) {
     if (client.closing) return in.size();
+    if (++served > kRequestsFirst) {
+      served = kRequestsFirst - kRequestsPerTurn + 1;
+      ++reads_;
+    }
     if (!has_room(client)) {
       client.stalled = true;
       break;
@@ -160,18 +170,21 @@ bool Engine::serve_value(Client& client, ClientId id, Request& request, std::str
   return true;
 }
 
-// The refusal, and the end of the old item, which must not outlive the write that replaced it.
+// The refusal, and the end of the old item, which must not outlive the write that replaced it: the
+// client is told only when the node has acknowledged that, and gets an error where it did not.
 void Engine::serve_too_large(Client& client, ClientId id, const Request& request) noexcept {
   const bool hidden = request.quiet && request.dialect() == Dialect::kText;
-  if (request.dialect() == Dialect::kMeta || request.command == Command::kSet) {
-    Request removal;
-    removal.command = Command::kMetaDelete;
-    removal.key_is_base64 = request.key_is_base64;
-    const std::uint32_t slot = reserve(client, id, removal, request.key);
-    slots_[slot].swallows_reply = true;
-    serve_key(id, removal, request.key, request.item_key, slot);
+  if (request.dialect() == Dialect::kText && request.command != Command::kSet) {
+    if (!hidden) answer(client, id, line_of(WireError::kTooLarge));
+    return;
   }
-  if (!hidden) answer(client, id, line_of(WireError::kTooLarge));
+  Request removal;
+  removal.command = Command::kMetaDelete;
+  removal.key_is_base64 = request.key_is_base64;
+  const std::uint32_t slot = reserve(client, id, removal, request.key);
+  slots_[slot].refuses_value = true;
+  slots_[slot].swallows_reply = hidden;
+  serve_key(id, removal, request.key, request.item_key, slot);
 }
 
 void Engine::serve(Client& client, ClientId id, Request& request) noexcept {

@@ -10,12 +10,14 @@ namespace tokenring::test {
 
 namespace {
 
+std::string unescaped(std::string_view text);
+
 // `\{x*300}`: x three hundred times. `at` stands behind the brace and is moved behind the other.
 std::string repeated(std::string_view text, std::size_t& at) {
   const std::size_t star = text.find('*', at);
   const std::size_t close = text.find('}', at);
   if (star > close || close == std::string_view::npos) throw std::runtime_error("bad repetition");
-  const std::string unit(text.substr(at, star - at));
+  const std::string unit = unescaped(std::string(text.substr(at, star - at)) + '\\');
   const std::size_t count = std::stoul(std::string(text.substr(star + 1, close - star - 1)));
   at = close + 1;
   std::string out;
