@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/engine.hpp"
+#include "transcript.hpp"
 
 namespace tokenring::test {
 
@@ -77,7 +78,7 @@ class Rig {
 
   std::shared_ptr<Snapshot> snapshot_;
   CounterBoard board_{1};
-  Now now_{.unix_time = {1'790'000'000}, .instant = {1'000'000'000}};
+  Now now_{.unix_time = {kTranscriptNow}, .instant = {1'000'000'000}};
   std::unique_ptr<Engine> engine_;
   std::vector<ClientPeer> clients_;
   std::vector<NodePeer> nodes_;
