@@ -76,9 +76,8 @@ class Harness {
   }
 
   BufferPool pool_;
-  EmbeddedNode node_{{.bytes_max = 64 << 10,
-                      .item_bytes_max = kItemBytesMax,
-                      .reply_bytes_max = kReplyBytesMax}};
+  EmbeddedNode node_{
+      {.bytes_max = 64 << 10, .item_bytes_max = kItemBytesMax, .reply_bytes_max = kReplyBytesMax}};
   UnixTime now_{1'790'000'000};
   std::array<Peer, 3> peers_;
   std::string replies_;

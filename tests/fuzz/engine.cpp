@@ -76,8 +76,12 @@ class Harness {
         break;
       case 1:
       case 2:
-      case 3:
         with_client(which, [&](Peer& peer) { receive(peer, bytes); });
+        break;
+      case 3:  // Long lines, values and gets.
+        with_client(which, [&](Peer& peer) {
+          for (int i = 0; i < 20; ++i) receive(peer, bytes);
+        });
         break;
       case 4:  // Whole lines, so that short inputs ask for much.
         with_client(which, [&](Peer& peer) { receive(peer, std::string(bytes) + "\r\n"); });
@@ -239,8 +243,8 @@ class Harness {
     }
     OutQueue replies;
     EmbeddedNode& node = *nodes_[engine_.link_backend(pipe.id)];
-    pipe.to_node.erase(
-        0, node.serve(pipe.state, pipe.to_node, now_.unix_time, replies, node_pool_));
+    pipe.to_node.erase(0,
+                       node.serve(pipe.state, pipe.to_node, now_.unix_time, replies, node_pool_));
     while (!replies.empty()) {
       static_cast<void>(replies.front(piece));
       pipe.to_proxy += piece[0];
