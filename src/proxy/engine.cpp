@@ -142,7 +142,8 @@ bool Engine::client_is_settled(ClientId id) noexcept {
 
 bool Engine::client_is_done(ClientId id) noexcept {
   const Client* client = clients_.find(id);
-  return client != nullptr && client->closing && client->slots == 0 && client->out.empty();
+  // A get that has no end, served as it came, has held back what nobody will be sent.
+  return client != nullptr && client->closing && client->slots == 0 && client->sendable() == 0;
 }
 
 void Engine::resume(Now now) noexcept {

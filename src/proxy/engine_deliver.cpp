@@ -46,6 +46,8 @@ bool Engine::deliver(Link& link, const Reply& reply, Buffer* whole) noexcept {
     return reply.code == ReplyCode::kVersion;
   }
   if (link.first_slot == kNoSlot) return false;
+  // The get line that is still open was not sent yet.
+  if (link.line_bytes > 0 && link.slots <= link.line_slots) return false;
   const std::uint32_t index = link.first_slot;
   Slot& slot = slots_[index];
   // Error lines carry no opaque. One that was not asked for shows with the next reply.

@@ -163,6 +163,7 @@ void Engine::send_get(Link& link, const Request& request, const Plan& plan,
   const auto written = static_cast<std::size_t>(end - to);
   link.out.commit(written);
   link.line_bytes += written;
+  link.line_slots = joins ? link.line_slots + 1 : 1;
   Slot& slot = slots_[index];
   slot.plain_reply = slot.in_get_line = slot.last_of_line = true;
   await(link, index);

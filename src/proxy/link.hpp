@@ -33,9 +33,10 @@ struct Link {
   Command line_command = Command::kGet;
   std::int32_t line_exptime = 0;
   std::size_t line_bytes = 0;
-  std::uint64_t last_read = 0;  // The piece of client input that last put a request into `out`.
-  std::uint32_t backend = 0;    // REQUIRES for use: not retiring.
-  std::string identity;         // Pool, node, place and number: what it is across snapshots.
+  std::uint32_t line_slots = 0;  // Of that line: the last ones in the FIFO.
+  std::uint64_t last_read = 0;   // The piece of client input that last put a request into `out`.
+  std::uint32_t backend = 0;     // REQUIRES for use: not retiring.
+  std::string identity;          // Pool, node, place and number: what it is across snapshots.
   std::int64_t connect_timeout_ms = 0;
   std::int64_t request_timeout_ms = 0;
   std::uint32_t generation = 0;  // Counts connections: events of an earlier one are ignored.

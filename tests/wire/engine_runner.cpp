@@ -87,6 +87,7 @@ void play_cut(const Transcript& transcript, const Cut& cut, std::size_t at) {
   Player player(transcript);
   Rig& rig = player.rig();
   for (std::size_t i = 0; i < at; ++i) REQUIRE(!player.play(i));
+  player.send_pending();
   cut.make(rig);
   if (cut.goes_on)
     for (std::size_t i = at; i < transcript.steps.size(); ++i) player.play_leniently(i);

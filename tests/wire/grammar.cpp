@@ -74,7 +74,10 @@ std::optional<Asked> Reader::next() {
     return asked;
   }
   const std::size_t value_end = parsed.consumed + request.value_bytes;
-  if (request.value_bytes > value_bytes_max) {
+  // What memcached counts: header, CAS, key, flags and value.
+  const std::size_t item_bytes = 48 + 8 + request.item_key.size() + 1 +
+                                 (request.client_flags != 0 ? 4U : 0U) + request.value_bytes + 2U;
+  if (item_bytes > value_bytes_max) {
     asked.known = false;
   } else if (rest.size() < value_end + 2) {
     return std::nullopt;

@@ -76,16 +76,35 @@ std::optional<std::string> Player::expect(const Step& step) {
   return std::nullopt;
 }
 
-void Player::send(const Step& step) {
+void Player::send(const Step& step, const Step* next) {
   const std::string bytes = with_keys(step.bytes, rig_);
-  if (!step.node) return rig_.client_send(step.index, bytes);
-  if (const auto filled = fill_in(bytes, opaques_)) rig_.node_send(step.index, *filled);
+  if (!step.node) {
+    pending_ += bytes;
+  } else if (const auto filled = fill_in(bytes, opaques_)) {
+    pending_ += *filled;
+  }
+  pending_step_ = &step;
+  const bool goes_on = next != nullptr && next->kind == Step::Kind::kSend &&
+                       next->node == step.node && next->index == step.index;
+  if (!goes_on) send_pending();
 }
 
-void Player::act(const Step& step) {
+void Player::send_pending() {
+  if (pending_step_ == nullptr) return;
+  const Step& step = *pending_step_;
+  pending_step_ = nullptr;
+  const std::string bytes = std::move(pending_);
+  pending_.clear();
+  if (step.node) return rig_.node_send(step.index, bytes);
+  if (!rig_.client(step.index).gone) rig_.client_send(step.index, bytes);
+}
+
+void Player::act(std::size_t index) {
+  const Step& step = transcript_.steps[index];
+  const bool last = index + 1 == transcript_.steps.size();
   switch (step.kind) {
     case Step::Kind::kSend:
-      send(step);
+      send(step, last ? nullptr : &transcript_.steps[index + 1]);
       break;
     case Step::Kind::kClose:
       step.node ? rig_.node_close(step.index) : rig_.client_close(step.index);
@@ -120,7 +139,7 @@ std::optional<std::string> Player::play(std::size_t index) {
   if (!turn_due_)
     if (const auto wrong = leftovers()) return named(step) + ": before this, " + *wrong;
   const bool waits = step.kind == Step::Kind::kWait || step.kind == Step::Kind::kTurn;
-  act(step);
+  act(index);
   turn_due_ = !waits;
   return std::nullopt;
 }
@@ -135,7 +154,7 @@ void Player::play_leniently(std::size_t index) {
       rig_.client(step.index).gone) {
     return;
   }
-  act(step);
+  act(index);
   turn_due_ = true;
 }
 

@@ -3,20 +3,29 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
 #include <stdexcept>
 
 namespace tokenring::test {
 
 namespace {
 
+// Copies share their table, which takes long to make.
+const Ring& ring_of(const std::vector<NodeSpec>& specs) {
+  static std::map<std::size_t, Ring> rings;
+  const auto known = rings.find(specs.size());
+  if (known != rings.end()) return known->second;
+  auto ring = Ring::make(specs, {});
+  if (!ring) throw std::runtime_error(ring.error());
+  return rings.emplace(specs.size(), std::move(ring).value()).first->second;
+}
+
 std::shared_ptr<Snapshot> snapshot_of(const RigOptions& options) {
   std::vector<NodeSpec> specs(options.nodes);
   for (unsigned i = 0; i < options.nodes; ++i)
     specs[i].address = "10.0.0." + std::to_string(i + 1) + ":11211";
-  auto ring = Ring::make(specs, {});
-  if (!ring) throw std::runtime_error(ring.error());
   auto snapshot = std::make_shared<Snapshot>();
-  snapshot->pools.push_back(Pool{"default", specs, std::move(ring).value(), options.pool, 0});
+  snapshot->pools.push_back(Pool{"default", specs, ring_of(specs), options.pool, 0});
   snapshot->namespaces = NamespaceTable({Namespace{.prefix = "", .pool = 0, .life = options.life}});
   snapshot->limits = options.limits;
   return snapshot;
@@ -61,7 +70,8 @@ void Rig::feed(ClientPeer& peer) {
   while (!peer.gone && done < peer.unread.size()) {
     const std::span<char> space = engine_->client_space(peer.id);
     if (space.empty()) break;
-    const std::size_t n = std::min(space.size(), peer.unread.size() - done);
+    std::size_t n = std::min(space.size(), peer.unread.size() - done);
+    if (client_pieces_) n = std::min(n, client_pieces_(done));
     std::memcpy(space.data(), peer.unread.data() + done, n);
     engine_->client_received(peer.id, n, now_);
     done += n;
@@ -82,13 +92,14 @@ void Rig::client_end(unsigned index) {
 }
 
 void Rig::node_send(unsigned link, std::string_view bytes) {
-  while (!bytes.empty()) {
+  for (std::size_t done = 0; done < bytes.size();) {
     const std::span<char> space = engine_->link_space(nodes_.at(link).link);
     if (space.empty() || !nodes_[link].connected) return;
-    const std::size_t n = std::min(space.size(), bytes.size());
-    std::memcpy(space.data(), bytes.data(), n);
+    std::size_t n = std::min(space.size(), bytes.size() - done);
+    if (node_pieces_) n = std::min(n, node_pieces_(done));
+    std::memcpy(space.data(), bytes.data() + done, n);
     engine_->link_received(nodes_[link].link, n, now_);
-    bytes.remove_prefix(n);
+    done += n;
   }
 }
 

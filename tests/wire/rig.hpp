@@ -3,12 +3,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/engine.hpp"
+#include "transcript.hpp"
 
 namespace tokenring::test {
 
@@ -41,9 +44,15 @@ struct NodePeer {
   std::vector<std::string> connections;  // All that came, by connection.
 };
 
+// How many bytes are handed in at once of what one peer sends, from its offset `at` on; at least 1.
+using Pieces = std::function<std::size_t(std::size_t at)>;
+
 class Rig {
  public:
   explicit Rig(const RigOptions& options);
+  // From now on; else as much at once as the engine takes.
+  void cut_clients(Pieces pieces) { client_pieces_ = std::move(pieces); }
+  void cut_nodes(Pieces pieces) { node_pieces_ = std::move(pieces); }
 
   [[nodiscard]] Engine& engine() noexcept { return *engine_; }
   // Opened at first use.
@@ -77,10 +86,12 @@ class Rig {
 
   std::shared_ptr<Snapshot> snapshot_;
   CounterBoard board_{1};
-  Now now_{.unix_time = {1'790'000'000}, .instant = {1'000'000'000}};
+  Now now_{.unix_time = {kTranscriptNow}, .instant = {1'000'000'000}};
   std::unique_ptr<Engine> engine_;
   std::vector<ClientPeer> clients_;
   std::vector<NodePeer> nodes_;
+  Pieces client_pieces_;
+  Pieces node_pieces_;
 };
 
 }  // namespace tokenring::test

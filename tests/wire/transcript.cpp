@@ -10,12 +10,24 @@ namespace tokenring::test {
 
 namespace {
 
+<<<<<<< HEAD
 std::string unescaped(std::string_view text);
 
 // `\{x*300}`: x three hundred times. `at` stands behind the brace and is moved behind the other.
+=======
+// `\{x*300}`: x three hundred times; `\{now+5}`: a date. `at` stands behind the brace and is moved
+// behind the other.
+>>>>>>> tests
 std::string repeated(std::string_view text, std::size_t& at) {
+  static constexpr std::string_view kNow = "now+";
   const std::size_t star = text.find('*', at);
   const std::size_t close = text.find('}', at);
+  if (close != std::string_view::npos && text.substr(at).starts_with(kNow)) {
+    at += kNow.size();
+    const std::string seconds(text.substr(at, close - at));
+    at = close + 1;
+    return std::to_string(kTranscriptNow + std::stol(seconds));
+  }
   if (star > close || close == std::string_view::npos) throw std::runtime_error("bad repetition");
   const std::string unit = unescaped(std::string(text.substr(at, star - at)) + '\\');
   const std::size_t count = std::stoul(std::string(text.substr(star + 1, close - star - 1)));

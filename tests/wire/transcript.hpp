@@ -10,6 +10,9 @@
 
 namespace tokenring::test {
 
+// What `\{now+N}` counts from: the unix time at which a Rig begins.
+inline constexpr std::int64_t kTranscriptNow = 1'790'000'000;
+
 struct Step {
   enum class Kind : std::uint8_t {
     kSend,     // A client or a node sends `bytes`.
