@@ -13,16 +13,13 @@
 #include <string_view>
 #include <vector>
 
+#include "io/log.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/snapshot.hpp"
 #include "tokenring/result.hpp"
 #include "tokenring/ring.hpp"
 
 namespace tokenring {
-
-enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
-
-[[nodiscard]] std::string_view name_of(LogLevel level) noexcept;
 
 struct PoolConfig {
   std::string name;
