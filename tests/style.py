@@ -33,6 +33,7 @@ LIBRARIES = {
     r"openssl/(?!md5|sha).*": {"seal", "io"},
     r"openssl/(md5|sha)\.h": {"ring", "seal", "io"},  # The digests of other implementations' rings; no secrets.
     r"toml\+\+/.*|CLI/.*|httplib\.h": {"app"},
+    r"spdlog/.*": {"io"},
     r"zstd\.h": {"seal", "policy"},
 }
 

@@ -91,7 +91,11 @@ Parsed parse_tcp(std::string_view text, std::string_view forms) {
   if (!port) {
     return unexpected(fmt::format("{} has no valid port; give one of 1 to 65535", quoted(text)));
   }
-  return Address{.kind = Address::Kind::kTcp, .host = std::string(host), .port = *port, .path = {}};
+  return Address{.kind = Address::Kind::kTcp,
+                 .host = std::string(host),
+                 .port = *port,
+                 .path = {},
+                 .is_name = !bracketed && !is_ip(AF_INET, host)};
 }
 
 Parsed parse(std::string_view text, std::string_view forms) {

@@ -16,6 +16,7 @@ struct Address {
   std::string host;        // A name, or an IP address without brackets. kTcp only.
   std::uint16_t port = 0;  // 1 to 65535. kTcp only.
   std::string path;        // Absolute. kUnix only.
+  bool is_name = false;    // `host` has to be looked up. kTcp only.
 };
 
 // From "host:port", "[v6]:port" or "unix:/path"; a node may be "embedded" as well. The error reads

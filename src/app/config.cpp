@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <thread>
 
 #include "app/config_draft.hpp"
@@ -59,6 +60,40 @@ std::uint32_t clients_per_worker(const Config& config) {
   return std::max<std::uint32_t>(1, config.clients_max / worker_count(config));
 }
 
+// The nodes of a pool and where each is reached, with names in place of which stands what they came
+// to.
+struct ReachedNodes {
+  std::vector<NodeSpec> nodes;
+  std::vector<std::string> places;
+};
+
+ReachedNodes reached(const PoolConfig& pool, const Names& names) {
+  ReachedNodes reached;
+  std::set<std::string_view> taken;  // An expanded name may lead to a node that stands here itself.
+  for (const NodeSpec& node : pool.nodes) taken.insert(node.address);
+  const auto add = [&](NodeSpec node, const std::string& place) {
+    reached.nodes.push_back(std::move(node));
+    reached.places.push_back(place);
+  };
+  for (const NodeSpec& node : pool.nodes) {
+    const auto found = names.find(node.address);
+    const bool is_expanded =
+        std::find(pool.expanded.begin(), pool.expanded.end(), node.address) != pool.expanded.end();
+    if (!is_expanded) {
+      add(node, found == names.end() ? node.address : found->second.chosen);
+      continue;
+    }
+    if (found == names.end()) {
+      add({.address = node.address, .name = node.address, .weight = node.weight}, node.address);
+      continue;
+    }
+    for (const std::string& place : found->second.all)
+      if (taken.insert(place).second)
+        add({.address = place, .name = {}, .weight = node.weight}, place);
+  }
+  return reached;
+}
+
 }  // namespace
 
 Config default_config() {
@@ -94,16 +129,19 @@ Result<Config, std::string> read_config(const std::string& path) {
   return parse_config(text, path);
 }
 
-Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config& config) {
+Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config& config,
+                                                                   const Names& names) {
   const auto snapshot = std::make_shared<Snapshot>();
   for (const PoolConfig& pool : config.pools) {
-    Result<Ring, std::string> ring = Ring::make(pool.nodes, pool.ring);
+    ReachedNodes nodes = reached(pool, names);
+    Result<Ring, std::string> ring = Ring::make(nodes.nodes, pool.ring);
     if (!ring) return unexpected(fmt::format("pools.{}: {}", pool.name, ring.error()));
     snapshot->pools.push_back({.name = pool.name,
-                               .nodes = pool.nodes,
+                               .nodes = std::move(nodes.nodes),
                                .ring = *std::move(ring),
                                .options = pool.options,
-                               .first_backend = snapshot->backend_count()});
+                               .first_backend = snapshot->backend_count(),
+                               .places = std::move(nodes.places)});
   }
 
   std::vector<Namespace> namespaces;

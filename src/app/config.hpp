@@ -8,11 +8,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "io/log.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/snapshot.hpp"
 #include "tokenring/result.hpp"
@@ -20,13 +22,11 @@
 
 namespace tokenring {
 
-enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
-
-[[nodiscard]] std::string_view name_of(LogLevel level) noexcept;
-
 struct PoolConfig {
   std::string name;
   std::vector<NodeSpec> nodes;
+  std::vector<std::string> expanded;  // The nodes, by address, that are all addresses of a name.
+  std::int64_t resolve_every_ms = 30'000;
   RingOptions ring;
   PoolOptions options;
 };
@@ -65,10 +65,20 @@ struct Config {
 // "pools.NAME.nodes[].weight", "namespaces[].prefix".
 [[nodiscard]] std::vector<std::string> known_keys();
 
+// Where a name leads at present: numeric addresses with the port.
+struct NamePlaces {
+  std::vector<std::string> all;  // At least one, in byte order.
+  std::string chosen;            // One of them: where a node that is not expanded is reached.
+  friend bool operator==(const NamePlaces&, const NamePlaces&) = default;
+};
+// By the node's address, as in the file.
+using Names = std::map<std::string, NamePlaces, std::less<>>;
+
+// A node whose name is not among `names` stands there at its name, which leads nowhere.
 // Where there is one pool and no namespace has the empty prefix, one is added: every key has a
 // pool.
 [[nodiscard]] Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
-    const Config& config);
+    const Config& config, const Names& names = {});
 
 // `workers`, or the CPUs this process may use.
 [[nodiscard]] std::uint32_t worker_count(const Config& config) noexcept;

@@ -35,15 +35,20 @@ void check_nodes(const PoolDraft& draft, Errors& errors) {
 
 // Whether a ring can be made of the nodes; the key at fault is the one without which it can.
 void check_ring(const PoolDraft& draft, Errors& errors) {
-  const Result<Ring, std::string> ring = Ring::make(draft.pool.nodes, draft.pool.ring);
+  std::vector<NodeSpec> nodes = draft.pool.nodes;
+  // What stands for addresses has itself no name that the placement could make something of.
+  for (NodeSpec& node : nodes)
+    if (std::count(draft.pool.expanded.begin(), draft.pool.expanded.end(), node.address) > 0)
+      node.name = node.address;
+  const Result<Ring, std::string> ring = Ring::make(nodes, draft.pool.ring);
   if (ring) return;
   RingOptions without_hash = draft.pool.ring;
   without_hash.hash.reset();
   RingOptions without_seed = draft.pool.ring;
   without_seed.seed.clear();
-  if (draft.hash_at != Position{} && Ring::make(draft.pool.nodes, without_hash))
+  if (draft.hash_at != Position{} && Ring::make(nodes, without_hash))
     errors.add(draft.hash_at, draft.key + ".hash", ring.error());
-  else if (draft.seed_at != Position{} && Ring::make(draft.pool.nodes, without_seed))
+  else if (draft.seed_at != Position{} && Ring::make(nodes, without_seed))
     errors.add(draft.seed_at, draft.key + ".seed", ring.error());
   else
     errors.add(draft.nodes_at, draft.key + ".nodes", ring.error());

@@ -121,20 +121,6 @@ constexpr std::array kTopRows{
 
 }  // namespace
 
-std::string_view name_of(LogLevel level) noexcept {
-  switch (level) {
-    case LogLevel::kDebug:
-      return "debug";
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarn:
-      return "warn";
-    case LogLevel::kError:
-      return "error";
-  }
-  return {};
-}
-
 void read_draft(const toml::table& document, Draft& draft, Errors& errors) {
   read_table(Value(document, "", errors), kTopRows, draft);
 }

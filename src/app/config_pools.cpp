@@ -12,6 +12,7 @@ namespace {
 
 constexpr Range kLinksPerNode{1, 64};
 constexpr Range kTimeoutMs{1, 600'000};
+constexpr Range kResolveMs{1'000, 86'400'000};
 constexpr Range kWeight{1, 65535};
 constexpr std::size_t kPoolsMax = 256;
 constexpr std::size_t kPoolNameBytesMax = 64;
@@ -24,6 +25,8 @@ constexpr std::string_view kNodesForm =
 struct NodeDraft {
   NodeSpec node;
   bool addressed = false;
+  bool is_name = false;
+  bool expands = false;
 };
 
 void read_address(const Value& value, NodeDraft& draft) {
@@ -31,7 +34,9 @@ void read_address(const Value& value, NodeDraft& draft) {
   const std::optional<std::string> text =
       value.text("an address, such as \"10.0.0.1:11211\", or a table with one");
   if (!text) return;
-  if (const auto address = parse_node_address(*text); !address) value.fail(address.error());
+  const auto address = parse_node_address(*text);
+  if (!address) value.fail(address.error());
+  draft.is_name = address && address->is_name;
   draft.node.address = *text;
 }
 
@@ -52,7 +57,19 @@ constexpr std::array kNodeRows{
                      take(value.integer(kWeight), draft.node.weight);
                    }},
     Row<NodeDraft>{"name", read_node_name},
+    Row<NodeDraft>{"expand", [](const Value& value,
+                                NodeDraft& draft) { take(value.boolean(), draft.expands); }},
 };
+
+void check_expand(const Value& value, const NodeDraft& draft) {
+  if (!draft.expands || !draft.addressed) return;
+  if (!draft.is_name) {
+    value.fail(fmt::format("{} is no DNS name, so there is nothing to expand; leave expand out",
+                           quoted(draft.node.address)));
+  } else if (!draft.node.name.empty()) {
+    value.fail("is expanded to several nodes, which cannot have one name; leave name out");
+  }
+}
 
 void read_nodes(const Value& value, PoolDraft& draft) {
   draft.nodes_at = value.position();
@@ -62,6 +79,8 @@ void read_nodes(const Value& value, PoolDraft& draft) {
       read_table(element, kNodeRows, node);
       if (!node.addressed)
         element.fail("has no address; give { address = \"10.0.0.1:11211\" } at least");
+      check_expand(element, node);
+      if (node.expands) draft.pool.expanded.push_back(node.node.address);
     } else {
       read_address(element, node);
     }
@@ -144,6 +163,11 @@ constexpr std::array kPoolRows{
                           draft.pool.options.request_timeout_ms);
                    }},
     Row<PoolDraft>{"on_failure", read_on_failure},
+    Row<PoolDraft>{"resolve_every",
+                   [](const Value& value, PoolDraft& draft) {
+                     take(value.duration(TimeUnit::kMillisecond, kResolveMs),
+                          draft.pool.resolve_every_ms);
+                   }},
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "io/clock.hpp"
 #include "io/control.hpp"
+#include "io/log.hpp"
 #include "io/worker.hpp"
 
 namespace tokenring {
@@ -80,6 +81,7 @@ std::vector<std::vector<Fd>> open_listeners(const Config& config, std::uint32_t 
 
 int run(const Config& config) {
   ::signal(SIGPIPE, SIG_IGN);
+  set_log_level(config.log_level);
   raise_descriptor_limit();
   const auto snapshot = make_snapshot(config);
   if (!snapshot) refuse(snapshot.error());
@@ -101,8 +103,8 @@ int run(const Config& config) {
     options.coalesce_max_ns = config.coalesce_max_us * 1000;
     workers.push_back(std::make_unique<Worker>(std::move(options)));
   }
-  fmt::print(stderr, "tokenring: listening on {}, {} worker{}\n", fmt::join(config.listen, ", "),
-             count, count == 1 ? "" : "s");
+  log_event(LogLevel::kInfo, LogEvent::kProcess, "listening on {}, {} worker{}",
+            fmt::join(config.listen, ", "), count, count == 1 ? "" : "s");
   std::vector<std::thread> threads;
   for (const auto& worker : workers) threads.emplace_back([&worker] { worker->run(); });
   wait_for_stop([&] {

@@ -100,6 +100,12 @@ std::optional<std::int64_t> Value::integer(Range range) const {
   return std::nullopt;
 }
 
+std::optional<bool> Value::boolean() const {
+  if (const auto value = node_->value_exact<bool>()) return value;
+  fail_type("true or false");
+  return std::nullopt;
+}
+
 std::optional<double> Value::number(double min, double max) const {
   const std::string wanted = fmt::format("a number from {} to {}", min, max);
   std::optional<double> value = node_->value_exact<double>();

@@ -62,6 +62,7 @@ class Value {
   // `what` says what belongs here.
   [[nodiscard]] std::optional<std::string> text(std::string_view what = "a string") const;
   [[nodiscard]] std::optional<std::int64_t> integer(Range range) const;
+  [[nodiscard]] std::optional<bool> boolean() const;
   [[nodiscard]] std::optional<double> number(double min, double max) const;
   // Bytes: an integer, or a string with a unit.
   [[nodiscard]] std::optional<std::int64_t> bytes(Range range) const;
