@@ -34,7 +34,8 @@ LIBRARIES = {
     r"openssl/(md5|sha)\.h": {"ring", "seal", "io"},  # The digests of other implementations' rings; no secrets.
     r"toml\+\+/.*|CLI/.*|httplib\.h": {"app"},
     r"spdlog/.*": {"io"},
-    r"zstd\.h": {"seal", "policy"},
+    r"(zstd|zdict)\.h": {"seal", "policy"},
+    r"simdjson\.h": {"policy"},
 }
 
 

@@ -10,14 +10,10 @@ namespace tokenring::test {
 
 namespace {
 
-<<<<<<< HEAD
 std::string unescaped(std::string_view text);
 
-// `\{x*300}`: x three hundred times. `at` stands behind the brace and is moved behind the other.
-=======
 // `\{x*300}`: x three hundred times; `\{now+5}`: a date. `at` stands behind the brace and is moved
 // behind the other.
->>>>>>> tests
 std::string repeated(std::string_view text, std::size_t& at) {
   static constexpr std::string_view kNow = "now+";
   const std::size_t star = text.find('*', at);

@@ -1,0 +1,53 @@
+#include "seal/blind.hpp"
+
+#include "base/assert.hpp"
+#include "seal/bytes.hpp"
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::size_t kTagBytes = 8;
+constexpr std::size_t kKeyBytes = 20;
+constexpr std::size_t kAuditBytes = 16;
+static_assert(kBlindTagCharacters == base64url_size(kTagBytes));
+static_assert(kBlindKeyCharacters == base64url_size(kKeyBytes));
+static_assert(kAuditCharacters == base64url_size(kAuditBytes));
+
+// No two of these begin alike, so that a tag's characters never equal a key's. The length
+// keeps the border between namespace and key where it is.
+//
+// Writes `bytes` of it, as base64url without padding.
+char* write_mac(const HmacKey& key, char domain, std::string_view space, std::string_view text,
+                std::size_t bytes, char* out) noexcept {
+  const char head[2] = {domain, static_cast<char>(space.size())};
+  const Mac mac = key.mac({{head, sizeof head}, space, text});
+  return encode_base64url(std::span(mac).first(bytes), out);
+}
+
+}  // namespace
+
+BlindedKey Blinder::blind(const ClientKey& client, std::string_view tag_ends,
+                          char* out) const noexcept {
+  TR_ASSERT(client.space.size() <= 255);
+  char* end = out + client.space.copy(out, client.space.size());
+  BlindedKey blinded;
+  if (!client.tag.empty()) {
+    TR_ASSERT(tag_ends.size() == 2);
+    *end++ = tag_ends[0];
+    blinded.route = {end, kBlindTagCharacters};
+    end = write_mac(key_, 't', client.space, client.tag, kTagBytes, end);
+    *end++ = tag_ends[1];
+  }
+  end = write_mac(key_, 'k', client.space, client.key, kKeyBytes, end);
+  blinded.size = static_cast<std::size_t>(end - out);
+  if (client.tag.empty()) blinded.route = {out, blinded.size};
+  return blinded;
+}
+
+void AuditHash::refer(const ClientKey& client, char* out) const noexcept {
+  TR_ASSERT(client.space.size() <= 255);
+  write_mac(key_, 'a', client.space, client.key, kAuditBytes, out);
+}
+
+}  // namespace tokenring
