@@ -56,6 +56,20 @@ PoolDraft default_pool_draft() {
   return draft;
 }
 
+// The pool that serves keys, where there is one such; gutters do not count.
+std::optional<std::uint32_t> only_pool(const Config& config) {
+  std::optional<std::uint32_t> only;
+  for (std::uint32_t i = 0; i < config.pools.size(); ++i) {
+    const bool is_gutter =
+        std::any_of(config.pools.begin(), config.pools.end(),
+                    [&](const PoolConfig& pool) { return pool.gutter == config.pools[i].name; });
+    if (is_gutter) continue;
+    if (only) return std::nullopt;
+    only = i;
+  }
+  return only;
+}
+
 std::uint32_t clients_per_worker(const Config& config) {
   return std::max<std::uint32_t>(1, config.clients_max / worker_count(config));
 }
@@ -132,6 +146,7 @@ Result<Config, std::string> read_config(const std::string& path) {
 Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config& config,
                                                                    const Names& names) {
   const auto snapshot = std::make_shared<Snapshot>();
+  snapshot->allows_flush_all = config.flush_all;
   for (const PoolConfig& pool : config.pools) {
     ReachedNodes nodes = reached(pool, names);
     Result<Ring, std::string> ring = Ring::make(nodes.nodes, pool.ring);
@@ -142,6 +157,11 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
                                .options = pool.options,
                                .first_backend = snapshot->backend_count(),
                                .places = std::move(nodes.places)});
+    const auto gutter =
+        std::find_if(config.pools.begin(), config.pools.end(),
+                     [&](const PoolConfig& other) { return other.name == pool.gutter; });
+    snapshot->pools.back().options.gutter =
+        static_cast<std::uint32_t>(gutter - config.pools.begin());
   }
 
   std::vector<Namespace> namespaces;
@@ -153,11 +173,14 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
       return unexpected(fmt::format("namespaces: there is no pool \"{}\"", space.pool));
     namespaces.push_back({.prefix = space.prefix,
                           .pool = static_cast<std::uint32_t>(pool - config.pools.begin()),
-                          .life = space.life});
+                          .life = space.life,
+                          .coalesce = space.coalesce});
+    snapshot->allows_flush_all &= space.flush_all;
   }
   const bool has_default = std::any_of(namespaces.begin(), namespaces.end(),
                                        [](const Namespace& space) { return space.prefix.empty(); });
-  if (config.pools.size() == 1 && !has_default) namespaces.emplace_back();
+  if (const auto only = only_pool(config); only && !has_default)
+    namespaces.push_back({.prefix = {}, .pool = *only, .life = {}});
   snapshot->namespaces = NamespaceTable(std::move(namespaces));
   snapshot->limits = config.limits;
   snapshot->limits.clients_per_worker_max = clients_per_worker(config);

@@ -27,6 +27,7 @@ struct PoolConfig {
   std::vector<NodeSpec> nodes;
   std::vector<std::string> expanded;  // The nodes, by address, that are all addresses of a name.
   std::int64_t resolve_every_ms = 30'000;
+  std::string gutter;  // The name of one of Config::pools, where on_node_down says so.
   RingOptions ring;
   PoolOptions options;
 };
@@ -35,6 +36,8 @@ struct NamespaceConfig {
   std::string prefix;  // Empty: all keys that no other namespace claims.
   std::string pool;    // The name of one of Config::pools.
   LifeRules life;
+  bool coalesce = false;
+  bool flush_all = true;
 };
 
 struct Config {
@@ -47,6 +50,7 @@ struct Config {
   Limits limits;  // But for clients_per_worker_max, which follows from the two above.
   std::int64_t coalesce_max_us = 100;  // 0: off.
   std::int64_t drain_timeout_ms = 10'000;
+  bool flush_all = true;  // Whether clients may flush all nodes.
   LogLevel log_level = LogLevel::kInfo;
   std::size_t embedded_memory_bytes = std::size_t{64} << 20;
   std::vector<PoolConfig> pools;  // In the order of the file; at least one.

@@ -54,6 +54,31 @@ void check_ring(const PoolDraft& draft, Errors& errors) {
     errors.add(draft.nodes_at, draft.key + ".nodes", ring.error());
 }
 
+// Who stands in for a node that is down, and what becomes of it when it is back. Where somebody
+// stands in, a node that comes back is flushed unless the file says otherwise.
+void check_stand_in(PoolDraft& draft, const Draft& all, Errors& errors) {
+  PoolOptions& options = draft.pool.options;
+  const bool has_gutter = options.on_node_down == OnNodeDown::kGutter;
+  if (draft.on_rejoin_at == Position{} &&
+      (has_gutter || options.on_node_down == OnNodeDown::kFailover))
+    options.on_rejoin = OnRejoin::kFlush;
+  if (!has_gutter) {
+    if (draft.gutter_at != Position{})
+      errors.add(draft.gutter_at, draft.key + ".gutter",
+                 "has no effect here; give on_node_down = \"gutter\" as well");
+    return;
+  }
+  const auto pool = std::find_if(all.pools.begin(), all.pools.end(), [&](const PoolDraft& other) {
+    return other.pool.name == draft.pool.gutter;
+  });
+  if (draft.gutter_at == Position{})
+    errors.add(draft.on_node_down_at, draft.key + ".on_node_down",
+               "\"gutter\" needs another pool; give gutter = \"its name\"");
+  else if (pool == all.pools.end() || draft.pool.gutter == draft.pool.name)
+    errors.add(draft.gutter_at, draft.key + ".gutter",
+               fmt::format("{} is no other pool; give the name of one", quoted(draft.pool.gutter)));
+}
+
 void check_pool_of(NamespaceDraft& space, const Draft& draft, Errors& errors) {
   std::vector<std::string_view> names;
   for (const PoolDraft& pool : draft.pools) names.push_back(pool.pool.name);
@@ -122,9 +147,16 @@ void check_embedded(const Draft& draft, Errors& errors) {
 
 void check_draft(Draft& draft, Errors& errors) {
   for (const PoolDraft& pool : draft.pools) check_nodes(pool, errors);
+  for (PoolDraft& pool : draft.pools) check_stand_in(pool, draft, errors);
   check_namespaces(draft, errors);
   check_embedded(draft, errors);
-  if (draft.pools.size() > 1 && draft.namespaces.empty()) {
+  const auto serves_keys = [&](const PoolDraft& pool) {
+    return std::none_of(draft.pools.begin(), draft.pools.end(), [&](const PoolDraft& other) {
+      return other.pool.gutter == pool.pool.name;
+    });
+  };
+  if (draft.namespaces.empty() &&
+      std::count_if(draft.pools.begin(), draft.pools.end(), serves_keys) > 1) {
     errors.add(draft.pools[1].at, draft.pools[1].key,
                "is a second pool, but no namespace says which keys are whose; give [[namespaces]] "
                "with prefix and pool");

@@ -19,6 +19,9 @@ struct PoolDraft {
   Position nodes_at;
   Position hash_at;
   Position seed_at;
+  Position on_node_down_at;
+  Position on_rejoin_at;
+  Position gutter_at;
   std::vector<Position> node_at;
 };
 

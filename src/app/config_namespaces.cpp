@@ -52,6 +52,14 @@ constexpr std::array kNamespaceRows{
                         [](const Value& value, NamespaceDraft& draft) {
                           take(value.number(0, 1), draft.space.life.ttl_jitter);
                         }},
+    Row<NamespaceDraft>{"coalesce",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          take(value.boolean(), draft.space.coalesce);
+                        }},
+    Row<NamespaceDraft>{"flush_all",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          take(value.boolean(), draft.space.flush_all);
+                        }},
 };
 
 }  // namespace

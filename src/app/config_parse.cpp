@@ -25,6 +25,9 @@ constexpr Range kPendingPerBackend{1, 16 << 20};
 constexpr Range kOutputBytes{4 * kKiB, kGiB};
 constexpr Range kClients{1, 16 << 20};
 constexpr Range kMemoryBytes{kMiB, 32 * kGiB};
+constexpr Range kInFlight{1, 1 << 28};
+constexpr Range kBufferBytes{kMiB, 64 * kGiB};
+constexpr Range kClientTimeoutS{0, 30 * 24 * 3600};
 constexpr std::size_t kListenMax = 64;
 
 constexpr std::string_view kListenForm = "an address such as \"127.0.0.1:11211\"";
@@ -84,6 +87,29 @@ constexpr std::array kLimitRows{
                [](const Value& value, Draft& draft) {
                  take(value.integer(kClients), draft.config.clients_max);
                }},
+    Row<Draft>{"in_flight_per_worker_max",
+               [](const Value& value, Draft& draft) {
+                 take(value.integer(kInFlight), draft.config.limits.in_flight_per_worker_max);
+               }},
+    Row<Draft>{"buffer_bytes_per_worker_max",
+               [](const Value& value, Draft& draft) {
+                 take(value.bytes(kBufferBytes), draft.config.limits.buffer_bytes_per_worker_max);
+               }},
+    Row<Draft>{"idle_timeout",
+               [](const Value& value, Draft& draft) {
+                 take(value.duration(TimeUnit::kSecond, kClientTimeoutS),
+                      draft.config.limits.idle_timeout_s);
+               }},
+    Row<Draft>{"request_read_timeout",
+               [](const Value& value, Draft& draft) {
+                 take(value.duration(TimeUnit::kSecond, kClientTimeoutS),
+                      draft.config.limits.request_read_timeout_s);
+               }},
+    Row<Draft>{"reply_write_timeout",
+               [](const Value& value, Draft& draft) {
+                 take(value.duration(TimeUnit::kSecond, kClientTimeoutS),
+                      draft.config.limits.reply_write_timeout_s);
+               }},
 };
 
 constexpr std::array kEmbeddedRows{
@@ -111,6 +137,8 @@ constexpr std::array kTopRows{
                       draft.config.drain_timeout_ms);
                }},
     Row<Draft>{"log_level", read_log_level},
+    Row<Draft>{"flush_all", [](const Value& value,
+                               Draft& draft) { take(value.boolean(), draft.config.flush_all); }},
     Row<Draft>{"limits",
                [](const Value& value, Draft& draft) { read_table(value, kLimitRows, draft); }},
     Row<Draft>{"embedded",

@@ -14,6 +14,10 @@ constexpr Range kLinksPerNode{1, 64};
 constexpr Range kTimeoutMs{1, 600'000};
 constexpr Range kResolveMs{1'000, 86'400'000};
 constexpr Range kWeight{1, 65535};
+constexpr Range kTimeoutsToDown{1, 1000};
+constexpr Range kRetryMs{10, 60'000};
+constexpr Range kFailoverNodes{1, PoolOptions::kFailoverNodesMax};
+constexpr Range kFailoverTtlS{0, 30 * 24 * 3600};
 constexpr std::size_t kPoolsMax = 256;
 constexpr std::size_t kPoolNameBytesMax = 64;
 constexpr std::size_t kNodeNameBytesMax = 255;
@@ -142,6 +146,35 @@ void read_on_failure(const Value& value, PoolDraft& draft) {
   take_word(value, kWords, named, draft.pool.options.on_failure);
 }
 
+void read_on_node_down(const Value& value, PoolDraft& draft) {
+  constexpr std::array<std::string_view, 4> kWords{"error", "miss", "failover", "gutter"};
+  constexpr std::array kMeanings{OnNodeDown::kError, OnNodeDown::kMiss, OnNodeDown::kFailover,
+                                 OnNodeDown::kGutter};
+  const auto named = [&](std::string_view word) -> std::optional<OnNodeDown> {
+    for (std::size_t i = 0; i < kWords.size(); ++i)
+      if (word == kWords[i]) return kMeanings[i];
+    return std::nullopt;
+  };
+  draft.on_node_down_at = value.position();
+  take_word(value, kWords, named, draft.pool.options.on_node_down);
+}
+
+void read_on_rejoin(const Value& value, PoolDraft& draft) {
+  constexpr std::array<std::string_view, 2> kWords{"keep", "flush"};
+  const auto named = [&](std::string_view word) -> std::optional<OnRejoin> {
+    if (word == kWords[0]) return OnRejoin::kKeep;
+    if (word == kWords[1]) return OnRejoin::kFlush;
+    return std::nullopt;
+  };
+  draft.on_rejoin_at = value.position();
+  take_word(value, kWords, named, draft.pool.options.on_rejoin);
+}
+
+void read_gutter(const Value& value, PoolDraft& draft) {
+  draft.gutter_at = value.position();
+  take(value.text(), draft.pool.gutter);
+}
+
 constexpr std::array kPoolRows{
     Row<PoolDraft>{"nodes", read_nodes},
     Row<PoolDraft>{"placement", read_placement},
@@ -163,6 +196,27 @@ constexpr std::array kPoolRows{
                           draft.pool.options.request_timeout_ms);
                    }},
     Row<PoolDraft>{"on_failure", read_on_failure},
+    Row<PoolDraft>{"on_node_down", read_on_node_down},
+    Row<PoolDraft>{"failover_nodes",
+                   [](const Value& value, PoolDraft& draft) {
+                     take(value.integer(kFailoverNodes), draft.pool.options.failover_nodes);
+                   }},
+    Row<PoolDraft>{"failover_ttl",
+                   [](const Value& value, PoolDraft& draft) {
+                     take(value.duration(TimeUnit::kSecond, kFailoverTtlS),
+                          draft.pool.options.failover_ttl_s);
+                   }},
+    Row<PoolDraft>{"gutter", read_gutter},
+    Row<PoolDraft>{"on_rejoin", read_on_rejoin},
+    Row<PoolDraft>{"timeouts_to_down",
+                   [](const Value& value, PoolDraft& draft) {
+                     take(value.integer(kTimeoutsToDown), draft.pool.options.timeouts_to_down);
+                   }},
+    Row<PoolDraft>{"retry_max",
+                   [](const Value& value, PoolDraft& draft) {
+                     take(value.duration(TimeUnit::kMillisecond, kRetryMs),
+                          draft.pool.options.retry_max_ms);
+                   }},
     Row<PoolDraft>{"resolve_every",
                    [](const Value& value, PoolDraft& draft) {
                      take(value.duration(TimeUnit::kMillisecond, kResolveMs),

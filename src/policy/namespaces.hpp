@@ -34,7 +34,6 @@ struct Namespace {
   std::uint32_t pool = 0;
   LifeRules life;
   bool coalesce = false;  // Gets of one key that are in flight at once share one request.
-  bool flush = true;      // May be flushed with all the rest of its pool.
 };
 
 // Finds a key's namespace by longest prefix, without allocating.

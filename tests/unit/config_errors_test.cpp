@@ -29,7 +29,7 @@ constexpr Bad kBad[] = {
     {R"(lisen = "127.0.0.1:1")",
      R"(1:1: lisen: unknown key; did you mean "listen"?)"},
     {"zzz = 1",
-     "1:1: zzz: unknown key; the keys here are listen, workers, coalesce_max, drain_timeout, log_level, limits, embedded, pools, namespaces"},
+     "1:1: zzz: unknown key; the keys here are listen, workers, coalesce_max, drain_timeout, log_level, flush_all, limits, embedded, pools, namespaces"},
     {R"(workers = "2")",
      "1:11: workers: is a string; give an integer from 0 to 256"},
     {"workers = 257",
@@ -95,7 +95,7 @@ value_bytes_max = "1GiB")",
      "2:19: limits.value_bytes_max: 1GiB is out of range; give 1KiB to 128MiB"},
     {R"([limits]
 clients_per_worker_max = 5)",
-     "2:1: limits.clients_per_worker_max: unknown key; the keys here are value_bytes_max, requests_per_client_max, pending_per_backend_max, output_bytes_per_client_max, clients_max"},
+     R"(2:1: limits.clients_per_worker_max: unknown key; did you mean "in_flight_per_worker_max"?)"},
     {R"([limits]
 clients_max = 0)",
      "2:15: limits.clients_max: 0 is out of range; give an integer from 1 to 16777216"},
@@ -168,6 +168,19 @@ connect_timeout = 0)",
 nodes = "a:1"
 on_failure = "mis")",
      R"(3:14: pools.tokens.on_failure: "mis" is unknown; did you mean "miss"?)"},
+    {R"([pools.a]
+nodes = ["h:1"]
+on_node_down = "gutter")",
+     R"(3:16: pools.a.on_node_down: "gutter" needs another pool; give gutter = "its name")"},
+    {R"([pools.a]
+nodes = ["h:1"]
+on_node_down = "gutter"
+gutter = "a")",
+     R"(4:10: pools.a.gutter: "a" is no other pool; give the name of one)"},
+    {R"([pools.a]
+nodes = ["h:1"]
+gutter = "b")",
+     R"(3:10: pools.a.gutter: has no effect here; give on_node_down = "gutter" as well)"},
     {R"([pools."my pool"]
 nodes = "a:1")",
      R"(1:8: pools."my pool": is not a name for a pool; give 1 to 64 characters of ASCII without spaces)"},
@@ -244,7 +257,7 @@ a = 2)",
 lisen = 1)",
      "1:11: workers: 300 is out of range; give an integer from 0 to 256"},
     {R"("a\u0001\nb" = 1)",
-     R"(1:1: "a\x01\x0Ab": unknown key; the keys here are listen, workers, coalesce_max, drain_timeout, log_level, limits, embedded, pools, namespaces)"},
+     R"(1:1: "a\x01\x0Ab": unknown key; the keys here are listen, workers, coalesce_max, drain_timeout, log_level, flush_all, limits, embedded, pools, namespaces)"},
     {"namespaces = [5]",
      "1:15: namespaces[0]: is an integer; give a table"},
     {"a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a = 1",

@@ -82,7 +82,7 @@ TEST_CASE("conf/tokenring.toml mentions every key that the parser knows") {
     CAPTURE(key);
     CHECK(std::regex_search(text, std::regex("\\b" + name + "\\b")));
   }
-  CHECK(known_keys().size() == 34);
+  CHECK(known_keys().size() == 49);
 }
 
 TEST_CASE("conf/tokenring.toml names every placement and hash") {
@@ -115,6 +115,23 @@ TEST_CASE("every example is sound and has a default namespace") {
     ++count;
   }
   CHECK(count == 4);
+}
+
+TEST_CASE("a gutter serves no keys of its own, and who stands in lets a node be flushed") {
+  const Config config = parsed(R"([pools.main]
+nodes = ["10.0.0.1:11211"]
+on_node_down = "gutter"
+gutter = "spare"
+[pools.spare]
+nodes = ["10.0.0.2:11211"])");
+  const auto snapshot = make_snapshot(config);
+  REQUIRE(snapshot.has_value());
+  const Namespace* space = (*snapshot)->namespaces.find("any");
+  REQUIRE(space != nullptr);
+  CHECK((*snapshot)->pools[space->pool].name == "main");
+  const PoolOptions& options = (*snapshot)->pools[space->pool].options;
+  CHECK((*snapshot)->pools[options.gutter].name == "spare");
+  CHECK(options.on_rejoin == OnRejoin::kFlush);
 }
 
 TEST_CASE("one pool and nothing else serves every key") {

@@ -35,6 +35,16 @@ RigOptions rig_options(const Transcript& transcript) {
   for (const auto& [name, value] : transcript.settings) {
     if (name == "on_failure" && (value == "error" || value == "miss")) {
       options.pool.on_failure = value == "error" ? OnFailure::kError : OnFailure::kMiss;
+    } else if (name == "on_node_down") {
+      options.pool.on_node_down = value == "failover" ? OnNodeDown::kFailover
+                                  : value == "error"  ? OnNodeDown::kError
+                                                      : OnNodeDown::kMiss;
+    } else if (name == "failover_ttl_s") {
+      options.pool.failover_ttl_s = std::stol(value);
+    } else if (name == "on_rejoin") {
+      options.pool.on_rejoin = value == "flush" ? OnRejoin::kFlush : OnRejoin::kKeep;
+    } else if (name == "coalesce") {
+      options.coalesce = value == "true";
     } else if (name == "links_per_node") {
       options.pool.links_per_node = static_cast<std::uint32_t>(std::stoul(value));
     } else if (name == "value_bytes_max") {

@@ -26,7 +26,8 @@ std::shared_ptr<Snapshot> snapshot_of(const RigOptions& options) {
     specs[i].address = "10.0.0." + std::to_string(i + 1) + ":11211";
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->pools.push_back(Pool{"default", specs, ring_of(specs), options.pool, 0});
-  snapshot->namespaces = NamespaceTable({Namespace{.prefix = "", .pool = 0, .life = options.life}});
+  snapshot->namespaces = NamespaceTable(
+      {Namespace{.prefix = "", .pool = 0, .life = options.life, .coalesce = options.coalesce}});
   snapshot->limits = options.limits;
   return snapshot;
 }

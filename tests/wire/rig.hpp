@@ -20,6 +20,7 @@ struct RigOptions {
   PoolOptions pool = {};
   Limits limits = {};
   LifeRules life = {};
+  bool coalesce = false;
 };
 
 struct ClientPeer {
