@@ -174,7 +174,7 @@ void Engine::send_get(Link& link, const Request& request, const Plan& plan,
 // What a client sent earlier on, or 20 requests ago, would have been written out to it by now, so
 // it is here, too.
 void Engine::part_from_earlier_reads(Link& link, const Request& request) noexcept {
-  if (request.verb() == Verb::kArithmetic && link.last_read != reads_ && !link.out.empty())
+  if (request.verb() == Verb::kArithmetic && link.last_read != reads_ && link.slots > 0)
     close_batch(link);
   link.last_read = reads_;
 }
