@@ -285,7 +285,7 @@ class Engine {
   std::int64_t response_ns_ = 0;
   BufferPool pool_;  // Before all that holds buffers.
   std::unique_ptr<char[]> scratch_;
-  std::uint64_t reads_ = 0;  // Counts what came from clients: by reads, and by turns of a read.
+  std::uint64_t reads_ = 0;        // Counts the points where memcached would write its replies out.
   Buffer* whole_input_ = nullptr;  // While serving: the buffer that holds just this request.
   bool gets_may_fail_ = false;     // Some key's failure is an error of its whole get.
   Slab<Slot> slots_;

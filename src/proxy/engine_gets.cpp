@@ -35,6 +35,7 @@ void Engine::serve_get(Client& client, ClientId id, Request& request) noexcept {
     first = false;
     key = next;
   }
+  ++reads_;  // memcached writes its replies out behind a text get.
 }
 
 // A get whose line is longer than what we hold: its keys are served as they come. Each call takes
@@ -76,6 +77,7 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
     }
   }
   if (too_long) client.mode = Client::Mode::kSkipLine;
+  if (ends || too_long) ++reads_;
   if (ends && !too_long)
     client.mode = rest[stop] == '\n' ? Client::Mode::kRequests : Client::Mode::kSkipLine;
   if (too_long) return blanks + std::min(rest.size(), kKeyBytesMax);

@@ -12,6 +12,7 @@ void Engine::serve_local(Client& client, ClientId id, const Request& request) no
       // As for memcached, an mn is where the replies so far go out: the nodes are told too.
       for (Link& link : links_)
         if (link.state == Link::State::kUp && !link.out.empty()) close_batch(link);
+      ++reads_;
       return answer(client, id, "MN\r\n");
     case Command::kVersion:
       return answer(client, id, "VERSION " TOKENRING_VERSION_TEXT "\r\n");

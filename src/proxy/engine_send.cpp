@@ -172,9 +172,10 @@ void Engine::send_get(Link& link, const Request& request, const Plan& plan,
 
 // A memcached changes a number in place, padding it, only while no reply still refers to the item.
 // What a client sent earlier on, or 20 requests ago, would have been written out to it by now, so
-// it is here, too.
+// it is here, too. A text get in front does the same by itself.
 void Engine::part_from_earlier_reads(Link& link, const Request& request) noexcept {
-  if (request.verb() == Verb::kArithmetic && link.last_read != reads_ && !link.out.empty())
+  if (request.verb() == Verb::kArithmetic && link.last_read != reads_ && link.slots > 0 &&
+      link.line_bytes == 0)
     close_batch(link);
   link.last_read = reads_;
 }
