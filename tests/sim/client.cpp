@@ -46,14 +46,25 @@ bool is_failure(std::string_view line) {
   return line.starts_with("SERVER_ERROR ");
 }
 
+constexpr int kKeys = 6;
+
+std::string key_of(std::uint32_t client, int i) {
+  return fmt::format("{}c{}:k{}{}", i % 3 == 2 ? kCappedPrefix : "", client, i,
+                     i % 2 == 1 ? "{tag}" : "");
+}
+
 }  // namespace
 
-Client::Client(std::uint32_t number, std::uint64_t seed, Rules rules)
-    : number_(number), random_(seed), rules_(rules) {
-  for (int i = 0; i < 6; ++i) {
-    keys_.push_back(fmt::format("{}c{}:k{}", i % 3 == 2 ? "cap:" : "", number, i));
-    if (i % 2 == 1) keys_.back() += "{tag}";
-  }
+Client::Client(std::uint32_t number, std::uint64_t seed, Rules rules,
+               std::shared_ptr<Written> written)
+    : number_(number), random_(seed), rules_(rules), written_(std::move(written)) {
+  for (int i = 0; i < kKeys; ++i) keys_.push_back(key_of(number, i));
+}
+
+std::string Client::key_to_read() {
+  if (!random_.one_in(4)) return any_key();
+  return key_of(static_cast<std::uint32_t>(random_.below(rules_.clients)),
+                static_cast<int>(random_.below(kKeys)));
 }
 
 std::string Client::value_of(const std::string& key, std::uint64_t write) const {
@@ -70,8 +81,8 @@ bool Client::value_is_possible(const std::string& key, std::string_view value) {
   const std::size_t bar = value.find('|');
   if (bar == std::string_view::npos || value.substr(0, bar) != key) return false;
   const std::uint64_t write = number_of(value.substr(bar + 1));
-  if (write > sent_[key] || value != value_of(key, write)) return false;
-  return rules_.faults || write >= acked_[key];
+  if (write > (*written_)[key] || value != value_of(key, write)) return false;
+  return rules_.faults || (write >= acked_[key] && write > ended_[key]);
 }
 
 void Client::expect(std::string what, std::function<Verdict(std::string_view&)> read) {
@@ -98,11 +109,11 @@ Client::Verdict Client::read_get(std::string_view& in, std::vector<std::string> 
     std::string_view line;
     if (!take_line(in, line)) return Verdict::kMore;
     if (line == "END") {
-      const bool all_there = rules_.faults || keys.size() > 1 || next != keys.begin();
       // Without faults and evictions, what was acknowledged is there, but under a cap it may be
       // over.
-      return all_there || acked_[keys[0]] == 0 || keys[0].starts_with("cap:") ? Verdict::kDone
-                                                                              : Verdict::kWrong;
+      const bool all_there =
+          std::all_of(next, keys.end(), [&](const std::string& key) { return may_be_gone(key); });
+      return all_there ? Verdict::kDone : Verdict::kWrong;
     }
     if (is_failure(line)) {
       // An error stands alone.
@@ -111,7 +122,8 @@ Client::Verdict Client::read_get(std::string_view& in, std::vector<std::string> 
     }
     const auto words = words_of(line);
     if (words.size() != (with_cas ? 5U : 4U) || words[0] != "VALUE") return Verdict::kWrong;
-    next = std::find(next, keys.end(), words[1]);
+    for (; next != keys.end() && *next != words[1]; ++next)
+      if (!may_be_gone(*next)) return Verdict::kWrong;
     const std::uint64_t size = number_of(words[3]);
     if (next == keys.end() || size > rules_.value_bytes_max) return Verdict::kWrong;
     if (in.size() < size + 2) return Verdict::kMore;
@@ -128,14 +140,13 @@ Client::Verdict Client::read_meta_get(std::string_view& in, const std::string& k
   if (!take_line(in, line)) return Verdict::kMore;
   if (is_failure(line)) return rules_.faults ? Verdict::kDone : Verdict::kWrong;
   if (line == fmt::format("EN k{} {}", key, opaque))
-    return rules_.faults || acked_[key] == 0 || key.starts_with("cap:") ? Verdict::kDone
-                                                                        : Verdict::kWrong;
+    return may_be_gone(key) ? Verdict::kDone : Verdict::kWrong;
   const auto words = words_of(line);
   if (words.size() != 6 || words[0] != "VA" || words[3] != "k" + key || words[4] != opaque ||
       words[2][0] != 'f' || words[5][0] != 't')
     return Verdict::kWrong;
-  // No life is longer than its namespace's cap (60 s, see world.cpp).
-  if (key.starts_with("cap:") && number_of(words[5].substr(1)) > 60) return Verdict::kWrong;
+  if (key.starts_with(kCappedPrefix) && number_of(words[5].substr(1)) > kCapS)
+    return Verdict::kWrong;
   const std::uint64_t size = number_of(words[1]);
   if (size > rules_.value_bytes_max) return Verdict::kWrong;
   if (in.size() < size + 2) return Verdict::kMore;
@@ -146,7 +157,7 @@ Client::Verdict Client::read_meta_get(std::string_view& in, const std::string& k
 
 std::string Client::set() {
   const std::string key = any_key();
-  const std::uint64_t write = sent_[key] = ++writes_;
+  const std::uint64_t write = (*written_)[key] = ++writes_;
   const std::string value = value_of(key, write);
   static constexpr std::string_view kTimes[] = {"0", "100", "1000", "2592000", "4000000000"};
   const std::string_view exptime = kTimes[random_.below(4)];
@@ -157,11 +168,40 @@ std::string Client::set() {
   return fmt::format("set {} 5 {} {}\r\n{}\r\n", key, exptime, value.size(), value);
 }
 
+// What asks for a longer life than there may be.
+std::string Client::prolong() {
+  const std::string key = any_key();
+  const std::string opaque = fmt::format("Ot{}", ++opaques_);
+  switch (random_.below(5)) {
+    case 0:
+      expect_lines("touch " + key, {"TOUCHED", "NOT_FOUND"}, {}, 0);
+      return fmt::format("touch {} {}\r\n", key, random_.one_in(2) ? "0" : "2000000000");
+    case 1:
+      expect_lines("mg T " + key, {"HD " + opaque, "EN " + opaque}, {}, 0);
+      return fmt::format("mg {} T0 {}\r\n", key, opaque);
+    case 2:
+      expect_lines("ma " + key,
+                   {"HD " + opaque, "NF " + opaque,
+                    "CLIENT_ERROR cannot increment or decrement non-numeric value"},
+                   {}, 0);
+      return fmt::format("ma {} T90000 {}\r\n", key, opaque);
+    case 3: {
+      const std::string number = key + "#";  // A number that ma makes.
+      expect_lines("ma N " + number, {"HD " + opaque}, {}, 0);
+      return fmt::format("ma {} N0 J5 T{} {}\r\n", number, random_.below(4000), opaque);
+    }
+    default:
+      expect(fmt::format("gat {}", key),
+             [=, this](std::string_view& in) { return read_get(in, {key}, false); });
+      return fmt::format("gat {} {}\r\n", random_.one_in(2) ? "0" : "3000", key);
+  }
+}
+
 std::string Client::get() {
-  std::vector<std::string> keys{any_key()};
+  std::vector<std::string> keys{key_to_read()};
   if (random_.one_in(3)) {
     keys = keys_;
-    while (random_.one_in(2)) keys.push_back(any_key());
+    while (random_.one_in(2)) keys.push_back(key_to_read());
   }
   const bool with_cas = random_.one_in(3);
   const bool touches = random_.one_in(6);
@@ -177,18 +217,31 @@ std::string Client::get() {
 
 std::string Client::remove() {
   const std::string key = any_key();
+  // Writes go on from the last, so that none is taken for one of before the delete.
+  const std::uint64_t ended = writes_;
+  const auto expect_gone = [&](std::string what, std::vector<std::string> lines) {
+    expect(std::move(what), [=, this](std::string_view& in) {
+      std::string_view line;
+      if (!take_line(in, line)) return Verdict::kMore;
+      if (is_failure(line) && rules_.faults) return Verdict::kDone;
+      acked_[key] = 0;
+      ended_[key] = ended;
+      return std::find(lines.begin(), lines.end(), line) != lines.end() ? Verdict::kDone
+                                                                        : Verdict::kWrong;
+    });
+  };
   if (random_.one_in(3)) {
     const std::string opaque = fmt::format("Od{}", ++opaques_);
-    expect_lines("md " + key, {"HD " + opaque, "NF " + opaque}, key, 0);
+    expect_gone("md " + key, {"HD " + opaque, "NF " + opaque});
     return fmt::format("md {} {}\r\n", key, opaque);
   }
-  expect_lines("delete " + key, {"DELETED", "NOT_FOUND"}, key, 0);
+  expect_gone("delete " + key, {"DELETED", "NOT_FOUND"});
   return fmt::format("delete {}\r\n", key);
 }
 
 std::string Client::meta_set() {
   const std::string key = any_key();
-  const std::uint64_t write = sent_[key] = ++writes_;
+  const std::uint64_t write = (*written_)[key] = ++writes_;
   const std::string value = value_of(key, write);
   const std::string opaque = fmt::format("Os{}", ++opaques_);
   expect_lines("ms " + key, {fmt::format("HD {} k{}", opaque, key)}, key, write);
@@ -197,7 +250,7 @@ std::string Client::meta_set() {
 }
 
 std::string Client::meta_get() {
-  const std::string key = any_key();
+  const std::string key = key_to_read();
   const std::string opaque = fmt::format("Og{}", ++opaques_);
   expect("mg " + key, [=, this](std::string_view& in) { return read_meta_get(in, key, opaque); });
   return fmt::format("mg {} v f k {} t\r\n", key, opaque);
@@ -248,7 +301,7 @@ std::string Client::odd() {
       return fmt::format("get {} {}\r\n", key, std::string(251, 'x'));
     case 3: {
       const std::size_t size = rules_.value_bytes_max + 1 + random_.below(9000);
-      sent_[key] = ++writes_;
+      (*written_)[key] = ++writes_;
       expect_lines("too large", {"SERVER_ERROR object too large for cache"}, key, 0);
       return fmt::format("set {} 0 0 {}\r\n{}\r\n", key, size, std::string(size, 'z'));
     }
@@ -268,7 +321,7 @@ std::string Client::more_requests() {
   std::string out;
   const std::uint64_t count = 1 + random_.below(5);
   for (std::uint64_t i = 0; i < count; ++i) {
-    switch (random_.below(12)) {
+    switch (random_.below(14)) {
       case 0:
       case 1:
       case 2:
@@ -291,6 +344,10 @@ std::string Client::more_requests() {
         break;
       case 10:
         out += quiet_run();
+        break;
+      case 11:
+      case 12:
+        out += prolong();
         break;
       default:
         out += odd();

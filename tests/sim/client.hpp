@@ -2,13 +2,14 @@
 // be.
 //
 // Every value names its key and the write it comes from, so that one that was mixed up, cut or made
-// up is seen. Keys belong to one client.
+// up is seen. Keys are written by one client, and read by all.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,11 +23,19 @@ struct Rules {
   bool faults = false;          // Requests may fail, and what was written may be gone or old.
   bool failure_is_miss = true;  // A failed text get says END; else SERVER_ERROR.
   std::size_t value_bytes_max = 4096;
+  std::uint32_t clients = 1;
 };
+
+// Youngest write sent, by key, of all clients.
+using Written = std::map<std::string, std::uint64_t>;
+
+// No life in the namespace of these keys is longer.
+inline constexpr std::string_view kCappedPrefix = "cap:";
+inline constexpr std::int64_t kCapS = 60;
 
 class Client {
  public:
-  Client(std::uint32_t number, std::uint64_t seed, Rules rules);
+  Client(std::uint32_t number, std::uint64_t seed, Rules rules, std::shared_ptr<Written> written);
 
   // Bytes of one or more further requests.
   [[nodiscard]] std::string more_requests();
@@ -56,9 +65,15 @@ class Client {
                                  bool with_cas);
   [[nodiscard]] Verdict read_meta_get(std::string_view& in, const std::string& key,
                                       const std::string& opaque);
+  // Another client's, now and then.
+  [[nodiscard]] std::string key_to_read();
+  [[nodiscard]] bool may_be_gone(const std::string& key) {
+    return rules_.faults || acked_[key] == 0 || key.starts_with(kCappedPrefix);
+  }
   [[nodiscard]] const std::string& any_key() { return keys_[random_.below(keys_.size())]; }
 
   std::string set();
+  std::string prolong();
   std::string get();
   std::string remove();
   std::string meta_set();
@@ -70,8 +85,9 @@ class Client {
   Random random_;
   Rules rules_;
   std::vector<std::string> keys_;
-  std::map<std::string, std::uint64_t> sent_;   // Youngest write sent, by key.
+  std::shared_ptr<Written> written_;
   std::map<std::string, std::uint64_t> acked_;  // Youngest write acknowledged; 0 after a delete.
+  std::map<std::string, std::uint64_t> ended_;  // Youngest write that an acknowledged delete ended.
   std::uint64_t writes_ = 0;
   std::uint64_t opaques_ = 0;
   std::deque<Expected> expected_;

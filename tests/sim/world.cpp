@@ -24,8 +24,8 @@ std::shared_ptr<const Snapshot> make_snapshot(const Options& options) {
   snapshot->pools.push_back({"default", nodes, Ring::make(nodes, {}).value(), pool, 0});
   Namespace everything;
   Namespace capped;
-  capped.prefix = "cap:";
-  capped.life.ttl_cap_s = 60;
+  capped.prefix = kCappedPrefix;
+  capped.life.ttl_cap_s = kCapS;
   capped.life.ttl_jitter = 0.1;
   snapshot->namespaces = NamespaceTable({everything, capped});
   snapshot->limits.value_bytes_max = kValueBytesMax;
@@ -69,10 +69,12 @@ World::World(const Options& options)
       now_);
   const Rules rules{.faults = options.faults,
                     .failure_is_miss = options.failure_is_miss,
-                    .value_bytes_max = kValueBytesMax};
+                    .value_bytes_max = kValueBytesMax,
+                    .clients = options.clients};
+  const auto written = std::make_shared<Written>();
   for (std::uint32_t i = 0; i < options.clients; ++i) {
     Peer& peer = peers_.emplace_back();
-    peer.client = std::make_unique<Client>(i, random_.next(), rules);
+    peer.client = std::make_unique<Client>(i, random_.next(), rules, written);
     peer.id = engine_->open_client();
   }
 }
@@ -295,10 +297,62 @@ bool World::settled() const {
   });
 }
 
+// What clients may have out bounds slots and buffers: requests upstream, replies back.
 std::string World::check_bounds() {
+  const Limits& limits = snapshot_->limits;
+  static constexpr std::size_t kAround = 2048;  // A request or reply without its value.
+  const std::size_t requests = peers_.size() * limits.requests_per_client_max;
   const std::size_t slots = engine_->slot_count();
-  const std::size_t most = peers_.size() * 3000 + pipes_.size() * 70'000;
-  return slots > most ? fmt::format("{} slots", slots) : std::string();
+  // A text get goes beyond the limit with its last line; a batch has an mn.
+  const std::size_t slots_max = 2 * requests + peers_.size() * kAround;
+  if (slots > slots_max) return fmt::format("{} slots", slots);
+  const std::size_t bytes = engine_->pool().bytes_lent();
+  const std::size_t bytes_max = (requests + pipes_.size()) * (kValueBytesMax + kAround) +
+                                peers_.size() * 2 * limits.output_bytes_per_client_max;
+  return bytes > bytes_max ? fmt::format("{} bytes of buffers", bytes) : std::string();
+}
+
+// What nodes hold in the capped namespace ends within its cap.
+std::string World::check_lives() {
+  for (Node& node : nodes_) {
+    for (const Peer& peer : peers_) {
+      for (const std::string& key : peer.client->keys()) {
+        for (const std::string_view tail : {"", "#"}) {
+          if (!key.starts_with(kCappedPrefix)) continue;
+          const std::string seen = node_says(node, fmt::format("me {}{}\r\n", key, tail));
+          const std::size_t exp = seen.find(" exp=");
+          if (exp == std::string::npos) continue;
+          const std::int64_t left = std::stol(seen.substr(exp + 5));
+          if (left < 0 || left > kCapS) return "beyond its cap: " + seen;
+        }
+      }
+    }
+  }
+  return {};
+}
+
+std::string World::node_says(Node& node, std::string_view line) {
+  EmbeddedNode::Link link;
+  OutQueue replies;
+  static_cast<void>(node.store->serve(link, line, now_.unix_time, replies, node_pool_));
+  std::string said;
+  std::array<std::string_view, 1> piece;
+  while (!replies.empty()) {
+    static_cast<void>(replies.front(piece));
+    said += piece[0];
+    replies.consume(piece[0].size());
+  }
+  return said;
+}
+
+// Everybody has been answered, and all that nodes owe has come: nothing is pending.
+std::string World::check_quiet() {
+  for (std::uint32_t i = 0; i < kStepsMax && engine_->in_flight() > 0; ++i) step();
+  if (engine_->in_flight() != 0) return fmt::format("quiet, {} in flight", engine_->in_flight());
+  if (engine_->slot_count() != 0) return fmt::format("quiet, {} slots", engine_->slot_count());
+  for (const Peer& peer : peers_)
+    if (peer.id && engine_->client_sendable(*peer.id) > 0) return "quiet, and replies unsent";
+  return {};
 }
 
 // After all have left, nothing is.
@@ -328,6 +382,8 @@ std::string World::run() {
   for (std::uint32_t i = 0; i < kStepsMax && busy() && failure_.empty(); ++i) {
     step();
     if (std::string wrong = check_bounds(); !wrong.empty()) return wrong;
+    if (i % 256 == 0)
+      if (std::string wrong = check_lives(); !wrong.empty()) return wrong;
   }
   heal();
   for (std::uint32_t i = 0; i < kStepsMax && !settled() && failure_.empty(); ++i) step();
@@ -335,6 +391,8 @@ std::string World::run() {
   for (const Peer& peer : peers_)
     if (peer.id && peer.client->outstanding() > 0)
       return "never answered: " + peer.client->first_outstanding();
+  if (std::string wrong = check_lives(); !wrong.empty()) return wrong;
+  if (std::string wrong = check_quiet(); !wrong.empty()) return wrong;
   return check_end();
 }
 

@@ -79,7 +79,10 @@ class World {
   void close(Peer& peer);
   [[nodiscard]] bool settled() const;
   [[nodiscard]] std::string check_bounds();
+  [[nodiscard]] std::string check_lives();
+  [[nodiscard]] std::string check_quiet();
   [[nodiscard]] std::string check_end();
+  [[nodiscard]] std::string node_says(Node& node, std::string_view line);
   [[nodiscard]] std::size_t some(std::size_t n) { return 1 + random_.below(n); }
 
   Options options_;
