@@ -166,6 +166,24 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   return std::shared_ptr<const Snapshot>(snapshot);
 }
 
+std::string control_name(const Config& config) {
+  if (config.control) return *config.control;
+  constexpr std::size_t kNameBytesMax = 100;  // The kernel's limit is 107 for all of it.
+  const std::string& address = config.listen.front();
+  const std::size_t cut = address.size() - std::min(address.size(), kNameBytesMax - 11);
+  return "@tokenring/" + address.substr(cut);
+}
+
+Config config_despite_errors(const std::string& path) {
+  std::string text;
+  Errors errors;
+  Draft draft;
+  if (read_file(path, Config::kFileBytesMax, text) == 0)
+    if (const auto document = parse_toml(text, errors)) read_draft(*document, draft, errors);
+  if (draft.config.listen.empty()) draft.config.listen = Config().listen;
+  return std::move(draft.config);
+}
+
 std::uint32_t worker_count(const Config& config) noexcept {
   if (config.workers > 0) return config.workers;
   cpu_set_t set;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,8 @@ struct Config {
   std::int64_t coalesce_max_us = 100;  // 0: off.
   std::int64_t drain_timeout_ms = 10'000;
   LogLevel log_level = LogLevel::kInfo;
+  // "unix:/path", or "" for none. Unset: an abstract socket named for the first listening address.
+  std::optional<std::string> control;
   std::size_t embedded_memory_bytes = std::size_t{64} << 20;
   std::vector<PoolConfig> pools;  // In the order of the file; at least one.
   std::vector<NamespaceConfig> namespaces;
@@ -79,6 +82,11 @@ using Names = std::map<std::string, NamePlaces, std::less<>>;
 // pool.
 [[nodiscard]] Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
     const Config& config, const Names& names = {});
+
+// Where the control socket is, in the form of io/handover.hpp; empty: there is none.
+[[nodiscard]] std::string control_name(const Config& config);
+// What can be told of `listen` and `control` where the rest of a file is in error.
+[[nodiscard]] Config config_despite_errors(const std::string& path);
 
 // `workers`, or the CPUs this process may use.
 [[nodiscard]] std::uint32_t worker_count(const Config& config) noexcept;
