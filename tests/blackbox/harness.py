@@ -200,9 +200,16 @@ class Proxy(Process):
 class Wire:
     """A raw client connection whose every wait has a deadline."""
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, place):
+        """`place`: a port of 127.0.0.1, (host, port), or the path of a unix socket."""
+        if isinstance(place, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(TIMEOUT)
+            self.socket.connect(place)
+        else:
+            host_port = ("127.0.0.1", place) if isinstance(place, int) else place
+            self.socket = socket.create_connection(host_port, TIMEOUT)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.pending = b""
 
     def send(self, data):
