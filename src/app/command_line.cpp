@@ -18,6 +18,7 @@ usage:
   tokenring [-c FILE] [--listen ADDR ...] [--nodes A,B,...] [--workers N] [--check]
   tokenring where [-c FILE] [--nodes A,B,...] [--exptime N] KEY...
   tokenring reload|drain|stop|status [-c FILE] [--listen ADDR ...]
+  tokenring import [--pool NAME] FILE
 
 Without a file and without nodes it serves every key from a store of its own.
 
@@ -47,6 +48,10 @@ reload, drain, stop, status: ask the process that runs with this file and these 
   stop                end at once
   status              say how it is
 
+import: prints what a twemproxy (nutcracker) file comes to, and in comments what does not carry over
+  --pool NAME         the pool to take, where there are several: each is a file, as each listens
+  FILE                nutcracker.yml
+
 examples:
   tokenring --nodes 10.0.0.1:11211,10.0.0.2:11211
       put this host's port 11211 in front of two nodes
@@ -69,6 +74,7 @@ struct Parser {
   std::uint32_t workers = 0;
   CLI::App app;
   CLI::App* where = nullptr;
+  CLI::App* import = nullptr;
   std::vector<CLI::App*> questions;
   CLI::Option* workers_given = nullptr;
 
@@ -89,6 +95,10 @@ struct Parser {
     add_nodes(*where);
     add_once(*where, "--exptime", line.where.exptime);
     where->add_option("KEY", line.where.keys)->required();
+    import = app.add_subcommand("import");
+    import->set_help_flag("-h,--help");
+    add_once(*import, "--pool", line.import_pool);
+    import->add_option("FILE", line.import_file)->required();
     for (const char* name : {"reload", "drain", "stop", "status"}) add_question(name);
   }
 
@@ -150,6 +160,8 @@ Result<CommandLine, std::string> parse_command_line(std::vector<std::string> arg
       parser.line.action = CommandLine::Action::kVersion;
     else if (parser.where->parsed())
       parser.line.action = CommandLine::Action::kWhere;
+    else if (parser.import->parsed())
+      parser.line.action = CommandLine::Action::kImport;
     else if (!parser.line.question.empty())
       parser.line.action = CommandLine::Action::kAsk;
     else if (parser.check)
@@ -202,7 +214,7 @@ std::string_view help_text() noexcept {
 std::vector<std::string> option_names() {
   const Parser parser;
   std::vector<std::string> names;
-  std::vector<const CLI::App*> apps{&parser.app, parser.where};
+  std::vector<const CLI::App*> apps{&parser.app, parser.where, parser.import};
   apps.insert(apps.end(), parser.questions.begin(), parser.questions.end());
   for (const CLI::App* app : apps)
     for (const CLI::Option* option : app->get_options()) names.push_back(option->get_name());

@@ -14,7 +14,7 @@
 namespace tokenring {
 
 struct CommandLine {
-  enum class Action : std::uint8_t { kRun, kCheck, kWhere, kAsk, kHelp, kVersion };
+  enum class Action : std::uint8_t { kRun, kCheck, kWhere, kAsk, kImport, kHelp, kVersion };
 
   Action action = Action::kRun;
   std::string config_file;          // Empty: the defaults.
@@ -24,6 +24,8 @@ struct CommandLine {
   bool takeover = false;  // From the process that serves at present.
   std::string question;   // Of kAsk: reload, drain, stop or status.
   WhereOptions where;
+  std::string import_file;
+  std::string import_pool;  // Empty: the only one.
 };
 
 // `arguments` without the program's name. The error is one line.

@@ -122,11 +122,17 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
   return config;
 }
 
-Result<Config, std::string> read_config(const std::string& path) {
+Result<std::string, std::string> file_text(const std::string& path) {
   std::string text;
   if (const int error = read_file(path, Config::kFileBytesMax + 1, text); error != 0)
     return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(error)));
-  return parse_config(text, path);
+  return text;
+}
+
+Result<Config, std::string> read_config(const std::string& path) {
+  const auto text = file_text(path);
+  if (!text) return unexpected(text.error());
+  return parse_config(*text, path);
 }
 
 Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config& config,
@@ -175,11 +181,10 @@ std::string control_name(const Config& config) {
 }
 
 Config config_despite_errors(const std::string& path) {
-  std::string text;
   Errors errors;
   Draft draft;
-  if (read_file(path, Config::kFileBytesMax, text) == 0)
-    if (const auto document = parse_toml(text, errors)) read_draft(*document, draft, errors);
+  if (const auto text = file_text(path))
+    if (const auto document = parse_toml(*text, errors)) read_draft(*document, draft, errors);
   if (draft.config.listen.empty()) draft.config.listen = Config().listen;
   return std::move(draft.config);
 }

@@ -60,6 +60,8 @@ struct Config {
 [[nodiscard]] Config default_config();
 
 [[nodiscard]] Result<Config, std::string> read_config(const std::string& path);
+// The whole file, up to Config::kFileBytesMax and one byte. The error is one line.
+[[nodiscard]] Result<std::string, std::string> file_text(const std::string& path);
 // `file_name` is for messages only.
 [[nodiscard]] Result<Config, std::string> parse_config(std::string_view text,
                                                        std::string_view file_name);

@@ -8,6 +8,7 @@
 
 #include "app/ask.hpp"
 #include "app/command_line.hpp"
+#include "app/import.hpp"
 #include "app/run.hpp"
 #include "app/where.hpp"
 #include "io/resolver.hpp"
@@ -54,6 +55,15 @@ int answer_where(const CommandLine& line, const Config& config) {
                std::cerr);
 }
 
+int print_import(const CommandLine& line) {
+  const auto yaml = file_text(line.import_file);
+  if (!yaml) return fail(yaml.error());
+  const auto text = import_twemproxy(*yaml, line.import_file, line.import_pool);
+  if (!text) return fail(text.error());
+  fmt::print("{}", *text);
+  return 0;
+}
+
 int start(int argc, char** argv) {
   const auto line = parse_command_line({argv + std::min(argc, 1), argv + argc});
   if (!line) return fail(line.error());
@@ -65,6 +75,7 @@ int start(int argc, char** argv) {
     fmt::print("tokenring {}\n", TOKENRING_VERSION);
     return 0;
   }
+  if (line->action == CommandLine::Action::kImport) return print_import(*line);
   if (line->action == CommandLine::Action::kAsk)
     return ask(*line, line->question, std::cout, std::cerr);
   const auto config = effective_config(*line);
@@ -77,6 +88,7 @@ int start(int argc, char** argv) {
     case CommandLine::Action::kRun:
       return run(*line, *config);
     case CommandLine::Action::kAsk:
+    case CommandLine::Action::kImport:
     case CommandLine::Action::kHelp:
     case CommandLine::Action::kVersion:
       break;
