@@ -9,6 +9,7 @@ build=(
   g++ meson ninja-build pkg-config ccache
   libasio-dev libssl-dev libxxhash-dev libfmt-dev doctest-dev libtomlplusplus-dev libcli11-dev
   libspdlog-dev libsimdjson-dev libzstd-dev libcpp-httplib-dev
+  libyaml-cpp-dev
 )
 test=(
   clang libclang-rt-14-dev clang-format python3 git openssl

@@ -17,6 +17,8 @@ constexpr std::string_view kHelp = R"(tokenring - a caching proxy for the memcac
 usage:
   tokenring [-c FILE] [--listen ADDR ...] [--nodes A,B,...] [--workers N] [--check]
   tokenring where [-c FILE] [--nodes A,B,...] [--exptime N] KEY...
+  tokenring reload|drain|stop|status [-c FILE] [--listen ADDR ...]
+  tokenring import [--pool NAME] FILE
 
 Without a file and without nodes it serves every key from a store of its own.
 
@@ -28,6 +30,8 @@ options:
   --nodes A,B,...     the nodes of the only pool, instead of the file's (default: embedded);
                       HOST:PORT, [V6]:PORT, unix:/PATH or embedded
   --workers N         threads, 0 to 256 (default: 0, as many as CPUs)
+  --takeover          take the listening sockets of the process that serves at present, which
+                      then drains; no client is refused meanwhile. Without one, just start
   --check             check the configuration, say what it comes to, and exit
   --version           print the version and exit
   -h, --help          print this and exit
@@ -36,6 +40,17 @@ where: says which node has a key, asking none of them. One line for each key, se
   key, prefix of its namespace or -, pool, node, key as the node sees it, seconds to live or never
   --exptime N         the exptime that a client would send (default: 0)
   KEY                 bytes outside 33..126 as \xHH; - reads keys from standard input, one per line
+
+reload, drain, stop, status: ask the process that runs with this file and these addresses
+  reload              read the file again; one with an error changes nothing. So does SIGHUP
+  drain               accept no more, and end when the clients have left or drain_timeout is over.
+                      So do SIGTERM and SIGINT; a second one is stop
+  stop                end at once
+  status              say how it is
+
+import: prints what a twemproxy (nutcracker) file comes to, and in comments what does not carry over
+  --pool NAME         the pool to take, where there are several: each is a file, as each listens
+  FILE                nutcracker.yml
 
 examples:
   tokenring --nodes 10.0.0.1:11211,10.0.0.2:11211
@@ -59,6 +74,8 @@ struct Parser {
   std::uint32_t workers = 0;
   CLI::App app;
   CLI::App* where = nullptr;
+  CLI::App* import = nullptr;
+  std::vector<CLI::App*> questions;
   CLI::Option* workers_given = nullptr;
 
   Parser() {
@@ -68,6 +85,7 @@ struct Parser {
     add_nodes(app);
     workers_given = add_once(app, "--workers", workers)->check(CLI::Range(0U, Config::kWorkersMax));
     app.add_flag("--check", check);
+    app.add_flag("--takeover", line.takeover);
     app.add_flag("--version", version);
     app.require_subcommand(0, 1);
 
@@ -77,10 +95,26 @@ struct Parser {
     add_nodes(*where);
     add_once(*where, "--exptime", line.where.exptime);
     where->add_option("KEY", line.where.keys)->required();
+    import = app.add_subcommand("import");
+    import->set_help_flag("-h,--help");
+    add_once(*import, "--pool", line.import_pool);
+    import->add_option("FILE", line.import_file)->required();
+    for (const char* name : {"reload", "drain", "stop", "status"}) add_question(name);
+  }
+
+  void add_question(const char* name) {
+    CLI::App* question = app.add_subcommand(name);
+    question->set_help_flag("-h,--help");
+    add_once(*question, "-c,--config", line.config_file);
+    question->add_option("--listen", line.listen)->allow_extra_args();
+    question->callback([this, name] { line.question = name; });
+    questions.push_back(question);
   }
 
   [[nodiscard]] bool names_file() const {
-    return app.count("--config") + where->count("--config") > 0;
+    std::size_t count = app.count("--config") + where->count("--config");
+    for (const CLI::App* question : questions) count += question->count("--config");
+    return count > 0;
   }
 
   // One word each time, or it would take the keys that follow it.
@@ -126,6 +160,10 @@ Result<CommandLine, std::string> parse_command_line(std::vector<std::string> arg
       parser.line.action = CommandLine::Action::kVersion;
     else if (parser.where->parsed())
       parser.line.action = CommandLine::Action::kWhere;
+    else if (parser.import->parsed())
+      parser.line.action = CommandLine::Action::kImport;
+    else if (!parser.line.question.empty())
+      parser.line.action = CommandLine::Action::kAsk;
     else if (parser.check)
       parser.line.action = CommandLine::Action::kCheck;
     if (parser.workers_given->count() > 0) parser.line.workers = parser.workers;
@@ -176,7 +214,9 @@ std::string_view help_text() noexcept {
 std::vector<std::string> option_names() {
   const Parser parser;
   std::vector<std::string> names;
-  for (const CLI::App* app : {&parser.app, static_cast<const CLI::App*>(parser.where)})
+  std::vector<const CLI::App*> apps{&parser.app, parser.where, parser.import};
+  apps.insert(apps.end(), parser.questions.begin(), parser.questions.end());
+  for (const CLI::App* app : apps)
     for (const CLI::Option* option : app->get_options()) names.push_back(option->get_name());
   return names;
 }

@@ -14,14 +14,18 @@
 namespace tokenring {
 
 struct CommandLine {
-  enum class Action : std::uint8_t { kRun, kCheck, kWhere, kHelp, kVersion };
+  enum class Action : std::uint8_t { kRun, kCheck, kWhere, kAsk, kImport, kHelp, kVersion };
 
   Action action = Action::kRun;
   std::string config_file;          // Empty: the defaults.
   std::vector<std::string> listen;  // Each of these three overrides the file unless empty.
   std::vector<std::string> nodes;
   std::optional<std::uint32_t> workers;
+  bool takeover = false;  // From the process that serves at present.
+  std::string question;   // Of kAsk: reload, drain, stop or status.
   WhereOptions where;
+  std::string import_file;
+  std::string import_pool;  // Empty: the only one.
 };
 
 // `arguments` without the program's name. The error is one line.

@@ -136,11 +136,17 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
   return config;
 }
 
-Result<Config, std::string> read_config(const std::string& path) {
+Result<std::string, std::string> file_text(const std::string& path) {
   std::string text;
   if (const int error = read_file(path, Config::kFileBytesMax + 1, text); error != 0)
     return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(error)));
-  return parse_config(text, path);
+  return text;
+}
+
+Result<Config, std::string> read_config(const std::string& path) {
+  const auto text = file_text(path);
+  if (!text) return unexpected(text.error());
+  return parse_config(*text, path);
 }
 
 Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config& config,
@@ -187,6 +193,23 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   snapshot->tallies = std::make_shared<Tallies>(worker_count(config), snapshot->backend_count(),
                                                 snapshot->namespaces.all().size());
   return std::shared_ptr<const Snapshot>(snapshot);
+}
+
+std::string control_name(const Config& config) {
+  if (config.control) return *config.control;
+  constexpr std::size_t kNameBytesMax = 100;  // The kernel's limit is 107 for all of it.
+  const std::string& address = config.listen.front();
+  const std::size_t cut = address.size() - std::min(address.size(), kNameBytesMax - 11);
+  return "@tokenring/" + address.substr(cut);
+}
+
+Config config_despite_errors(const std::string& path) {
+  Errors errors;
+  Draft draft;
+  if (const auto text = file_text(path))
+    if (const auto document = parse_toml(*text, errors)) read_draft(*document, draft, errors);
+  if (draft.config.listen.empty()) draft.config.listen = Config().listen;
+  return std::move(draft.config);
 }
 
 std::uint32_t worker_count(const Config& config) noexcept {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,8 @@ struct Config {
   std::int64_t drain_timeout_ms = 10'000;
   bool flush_all = true;  // Whether clients may flush all nodes.
   LogLevel log_level = LogLevel::kInfo;
+  // "unix:/path", or "" for none. Unset: an abstract socket named for the first listening address.
+  std::optional<std::string> control;
   std::size_t embedded_memory_bytes = std::size_t{64} << 20;
   std::vector<PoolConfig> pools;  // In the order of the file; at least one.
   std::vector<NamespaceConfig> namespaces;
@@ -61,6 +64,8 @@ struct Config {
 [[nodiscard]] Config default_config();
 
 [[nodiscard]] Result<Config, std::string> read_config(const std::string& path);
+// The whole file, up to Config::kFileBytesMax and one byte. The error is one line.
+[[nodiscard]] Result<std::string, std::string> file_text(const std::string& path);
 // `file_name` is for messages only.
 [[nodiscard]] Result<Config, std::string> parse_config(std::string_view text,
                                                        std::string_view file_name);
@@ -83,6 +88,11 @@ using Names = std::map<std::string, NamePlaces, std::less<>>;
 // pool.
 [[nodiscard]] Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
     const Config& config, const Names& names = {});
+
+// Where the control socket is, in the form of io/handover.hpp; empty: there is none.
+[[nodiscard]] std::string control_name(const Config& config);
+// What can be told of `listen` and `control` where the rest of a file is in error.
+[[nodiscard]] Config config_despite_errors(const std::string& path);
 
 // `workers`, or the CPUs this process may use.
 [[nodiscard]] std::uint32_t worker_count(const Config& config) noexcept;

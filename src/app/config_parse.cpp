@@ -63,6 +63,20 @@ void read_log_level(const Value& value, Draft& draft) {
   take_word(value, names, named, draft.config.log_level);
 }
 
+void read_control(const Value& value, Draft& draft) {
+  const std::optional<std::string> text = value.text();
+  if (!text) return;
+  draft.config.control = *text;
+  if (text->empty()) return;
+  const auto address = parse_listen_address(*text);
+  if (!address || address->kind != Address::Kind::kUnix) {
+    value.fail(
+        fmt::format("{} is no place for the control socket; give \"unix:/path\", or \"\" "
+                    "for none",
+                    quoted(*text)));
+  }
+}
+
 constexpr std::array kLimitRows{
     Row<Draft>{"value_bytes_max",
                [](const Value& value, Draft& draft) {
@@ -139,6 +153,7 @@ constexpr std::array kTopRows{
     Row<Draft>{"log_level", read_log_level},
     Row<Draft>{"flush_all", [](const Value& value,
                                Draft& draft) { take(value.boolean(), draft.config.flush_all); }},
+    Row<Draft>{"control", read_control},
     Row<Draft>{"limits",
                [](const Value& value, Draft& draft) { read_table(value, kLimitRows, draft); }},
     Row<Draft>{"embedded",

@@ -1,13 +1,17 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <exception>
 #include <iostream>
 
+#include "app/ask.hpp"
 #include "app/command_line.hpp"
+#include "app/import.hpp"
 #include "app/run.hpp"
 #include "app/where.hpp"
+#include "io/resolver.hpp"
 #include "tokenring/version.hpp"
 
 namespace tokenring {
@@ -26,11 +30,38 @@ int check(const CommandLine& line, const Config& config) {
   return 0;
 }
 
+// A node that is expanded is on the ring by what its name comes to.
+Names names_of_expanded(const Config& config) {
+  Names names;
+  for (const PoolConfig& pool : config.pools) {
+    for (const std::string& name : pool.expanded) {
+      auto found = look_up(name);
+      if (!found) {
+        fmt::print(stderr, "tokenring: {} cannot be looked up: {}\n", name, found.error());
+        continue;
+      }
+      std::sort(found->begin(), found->end());
+      const std::string chosen = found->front();
+      names[name] = {.all = *std::move(found), .chosen = chosen};
+    }
+  }
+  return names;
+}
+
 int answer_where(const CommandLine& line, const Config& config) {
-  const auto snapshot = make_snapshot(config);
+  const auto snapshot = make_snapshot(config, names_of_expanded(config));
   if (!snapshot) return fail(snapshot.error());
   return where(**snapshot, line.where, UnixTime{std::time(nullptr)}, std::cin, std::cout,
                std::cerr);
+}
+
+int print_import(const CommandLine& line) {
+  const auto yaml = file_text(line.import_file);
+  if (!yaml) return fail(yaml.error());
+  const auto text = import_twemproxy(*yaml, line.import_file, line.import_pool);
+  if (!text) return fail(text.error());
+  fmt::print("{}", *text);
+  return 0;
 }
 
 int start(int argc, char** argv) {
@@ -44,6 +75,9 @@ int start(int argc, char** argv) {
     fmt::print("tokenring {}\n", TOKENRING_VERSION);
     return 0;
   }
+  if (line->action == CommandLine::Action::kImport) return print_import(*line);
+  if (line->action == CommandLine::Action::kAsk)
+    return ask(*line, line->question, std::cout, std::cerr);
   const auto config = effective_config(*line);
   if (!config) return fail(config.error());
   switch (line->action) {
@@ -52,7 +86,9 @@ int start(int argc, char** argv) {
     case CommandLine::Action::kWhere:
       return answer_where(*line, *config);
     case CommandLine::Action::kRun:
-      return run(*config);
+      return run(*line, *config);
+    case CommandLine::Action::kAsk:
+    case CommandLine::Action::kImport:
     case CommandLine::Action::kHelp:
     case CommandLine::Action::kVersion:
       break;

@@ -183,8 +183,7 @@ void Worker::carry_out() noexcept {
   engine_.resume(now_);
   while (!engine_.outbox().empty()) {
     std::swap(work_, engine_.outbox());
-    for (const LinkId id : work_.close_links)
-      if (LinkSocket* socket = link_socket(id); socket != nullptr) socket->fd.reset();
+    for (const LinkId id : work_.close_links) close_link(id);
     for (const ClientId id : work_.close_clients) lose_client(id);
     for (const LinkId id : work_.open_links) open_link(id);
     for (const LinkId id : work_.flush_links) flush_link(id);

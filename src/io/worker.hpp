@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "io/pacer.hpp"
+#include "io/resolver.hpp"
 #include "io/socket.hpp"
 #include "proxy/engine.hpp"
 #include "store/embedded_node.hpp"
@@ -27,6 +28,7 @@ struct EmbeddedStore {
 struct NodeAddress {
   Endpoint endpoint;
   std::shared_ptr<EmbeddedStore> embedded;
+  std::string place = {};  // As Pool::place_of() has it, for FailedPlaces.
 };
 
 struct WorkerOptions {
@@ -35,6 +37,7 @@ struct WorkerOptions {
   std::shared_ptr<const std::vector<NodeAddress>> nodes;  // By backend.
   std::vector<int> listeners;                             // Open for as long as the worker runs.
   CounterBoard* board = nullptr;                          // Outlives the worker.
+  FailedPlaces* failed_places = nullptr;                  // Is told; outlives the worker. Or null.
   std::int64_t started_s = 0;
   std::int64_t coalesce_max_ns = 100'000;  // 0: never wait for more requests.
 };
@@ -71,6 +74,7 @@ class Worker {
     bool connecting = false;
     bool blocked = false;
     std::shared_ptr<EmbeddedStore> embedded;
+    std::string place;  // Where it leads or was to lead.
     std::string embedded_input;
     EmbeddedNode::Link embedded_state;
   };
@@ -101,6 +105,8 @@ class Worker {
   void read_link(LinkId id, bool to_the_end) noexcept;
   void carry_out() noexcept;
   void open_link(LinkId id) noexcept;
+  void close_link(LinkId id) noexcept;
+  void tell_failed(const LinkSocket& socket) noexcept;
   void flush_link(LinkId id) noexcept;
   void serve_embedded(LinkId id) noexcept;
   [[nodiscard]] bool receive_embedded(LinkId id, OutQueue& replies) noexcept;

@@ -28,12 +28,29 @@ void Worker::open_link(LinkId id) noexcept {
   const NodeAddress& node = (*options_.nodes)[engine_.link_backend(id)];
   socket.embedded = node.embedded;
   if (node.embedded != nullptr) return engine_.link_connected(id, now_);
+  socket.place = node.place;
   auto fd = start_connect(node.endpoint);
-  if (!fd) return engine_.link_lost(id, now_);
+  if (!fd) {
+    tell_failed(socket);
+    return engine_.link_lost(id, now_);
+  }
   socket.fd = std::move(fd).value();
   socket.connecting = true;
   watch(socket.fd.get(), Kind::kLink, id.index, id.generation,
         EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+void Worker::close_link(LinkId id) noexcept {
+  LinkSocket* socket = link_socket(id);
+  if (socket == nullptr) return;
+  if (socket->connecting) tell_failed(*socket);
+  socket->connecting = false;
+  socket->fd.reset();
+}
+
+// A name may lead elsewhere by now.
+void Worker::tell_failed(const LinkSocket& socket) noexcept {
+  if (options_.failed_places != nullptr) options_.failed_places->add(socket.place);
 }
 
 void Worker::handle_link(LinkId id, std::uint32_t events) noexcept {

@@ -140,25 +140,56 @@ class Memcached(Process):
 
 
 class Proxy(Process):
-    def __init__(self, nodes=(), *options, config=None, binary=BINARY):
-        """`nodes`: Processes, LyingNodes or addresses; none: the embedded node. `config`: TOML."""
-        port = free_port()
+    def __init__(self, nodes=(), *options, config=None, binary=BINARY, port=None, env=None, wrapper=()):
+        """`nodes`: Processes, LyingNodes or addresses; none: the embedded node. `config`: TOML.
+        `wrapper`: a command that starts the proxy's."""
+        port = port or free_port()
         argv = [binary, "--listen", f"127.0.0.1:{port}"]
-        self.config_file = None
+        self.config_file, self.may_end = None, False
         if config is not None:
             self.config_file = tempfile.NamedTemporaryFile("w", suffix=".toml")
-            self.config_file.write(config)
-            self.config_file.flush()
+            self.configure(config)
             argv += ["-c", self.config_file.name]
         elif nodes:
             argv += ["--nodes", ",".join(getattr(n, "address", n) for n in nodes)]
         if "--workers" not in options:
             argv += ["--workers", WORKERS]
-        super().__init__([*argv, *options], port)
+        super().__init__([*wrapper, *argv, *options], port, env)
+
+    def configure(self, config):
+        """Puts another text into the configuration file, at once as a whole."""
+        with tempfile.NamedTemporaryFile("w", suffix=".toml", delete=False) as file:
+            file.write(config)
+        os.replace(file.name, self.config_file.name)
+
+    def ask(self, command):
+        """`tokenring COMMAND` for this proxy: (exit code, output, errors)"""
+        argv = [BINARY, command, "--listen", self.address]
+        if self.config_file:
+            argv += ["-c", self.config_file.name]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=8 * TIMEOUT, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def status(self):
+        """What `tokenring status` says, by name; empty while it cannot be asked."""
+        code, output, _ = self.ask("status")
+        return {} if code else dict(line.split(" ", 1) for line in output.splitlines()[1:])
+
+    def wait_for_control(self):
+        return eventually(self.status, what="control socket")
+
+    def says(self, text):
+        """Waits for a text in its log."""
+        return eventually(lambda: text in self.output(), 2 * TIMEOUT, f"log has {text!r}")
+
+    def wait_for_end(self, seconds=4 * TIMEOUT):
+        """It is to end by itself; its exit code."""
+        self.may_end = True
+        return self.child.wait(seconds)
 
     def finish(self):
         """A proxy that crashed, or that a sanitizer complained of, fails its test."""
-        died = not self.alive()
+        died = not self.alive() and not self.may_end
         code = self.stop()
         output = self.output()
         self.discard()
@@ -169,9 +200,16 @@ class Proxy(Process):
 class Wire:
     """A raw client connection whose every wait has a deadline."""
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, place):
+        """`place`: a port of 127.0.0.1, (host, port), or the path of a unix socket."""
+        if isinstance(place, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(TIMEOUT)
+            self.socket.connect(place)
+        else:
+            host_port = ("127.0.0.1", place) if isinstance(place, int) else place
+            self.socket = socket.create_connection(host_port, TIMEOUT)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.pending = b""
 
     def send(self, data):
@@ -238,6 +276,12 @@ class Wire:
 
     def close(self):
         self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 class Case(unittest.TestCase):

@@ -84,6 +84,31 @@ TEST_CASE("each option has its place") {
   CHECK_FALSE(parsed({}).workers.has_value());
 }
 
+TEST_CASE("a running process is asked by file and address") {
+  for (const char* question : {"reload", "drain", "stop", "status"}) {
+    const CommandLine line = parsed({question, "-c", "f.toml", "--listen", "a:1"});
+    CHECK(line.action == Action::kAsk);
+    CHECK(line.question == question);
+    CHECK(line.config_file == "f.toml");
+    CHECK(line.listen == std::vector<std::string>{"a:1"});
+  }
+  CHECK(parsed({"--takeover"}).takeover);
+  CHECK_FALSE(parsed({}).takeover);
+  CHECK(error_of({"reload", "--nodes", "a:1"}) != "no error");
+  CHECK(error_of({"reload", "stop"}) != "no error");
+}
+
+TEST_CASE("the control socket is named for the first address, or where the file says") {
+  CHECK(control_name(default_config()) == "@tokenring/127.0.0.1:11211");
+  CHECK(control_name(config_of("listen = [\"[::1]:1\", \"a:2\"]\n")) == "@tokenring/[::1]:1");
+  CHECK(control_name(config_of("control = \"unix:/run/t\"\n")) == "unix:/run/t");
+  CHECK(control_name(config_of("control = \"\"\n")).empty());
+  Config config = default_config();
+  config.listen = {std::string(200, 'a') + ":1"};
+  CHECK(control_name(config).size() == 100);
+  CHECK(control_name(config).ends_with("aaa:1"));
+}
+
 TEST_CASE("where takes keys, even those that look like options") {
   const CommandLine line =
       parsed({"where", "-c", "f.toml", "--exptime", "-1", "--nodes", "a:1,b:1", "k1", "k2"});

@@ -1,0 +1,254 @@
+#include "app/import.hpp"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "app/config.hpp"
+#include "app/spelling.hpp"
+
+namespace tokenring {
+
+namespace {
+
+// One line for the operator; turned into a Result at the edge, as yaml-cpp throws as well.
+[[noreturn]] void fail(const std::string& what) {
+  throw std::runtime_error(what);
+}
+
+std::string toml_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c >= 0 && c < ' ')
+      out += fmt::format("\\u{:04X}", static_cast<int>(c));
+    else
+      out += c;
+  }
+  return out + '"';
+}
+
+// In one line, whatever the value is.
+std::string yaml_text(const YAML::Node& value) {
+  if (value.IsScalar()) return quoted(value.Scalar());
+  return value.IsNull() ? "nothing" : "a list or a table";
+}
+
+// The pool's lines, in the order in which they were written.
+struct Draft {
+  std::string top;    // Of the file.
+  std::string pool;   // Of [pools.NAME].
+  std::string notes;  // What is not carried over, and why.
+
+  void note(std::string_view key, const YAML::Node& value, std::string_view why) {
+    notes += fmt::format("# not carried over: {}: {} ({})\n", key, yaml_text(value), why);
+  }
+};
+
+std::int64_t number(std::string_view key, const YAML::Node& value) {
+  std::int64_t number = 0;
+  const std::string& text = value.Scalar();
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (!value.IsScalar() || error != std::errc{} || end != text.data() + text.size())
+    fail(fmt::format("{}: {} is not a number", key, yaml_text(value)));
+  return number;
+}
+
+bool is_on(std::string_view key, const YAML::Node& value) {
+  bool on = false;
+  if (!YAML::convert<bool>::decode(value, on))
+    fail(fmt::format("{}: {} is neither true nor false", key, yaml_text(value)));
+  return on;
+}
+
+// "host:port" with an IPv6 address in brackets, which twemproxy writes without, or "/path".
+std::string address(std::string_view text) {
+  if (text.starts_with('/')) return fmt::format("unix:{}", text);
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) fail(fmt::format("{} has no port", quoted(text)));
+  const std::string_view host = text.substr(0, colon);
+  if (host.find(':') == std::string_view::npos || host.starts_with('[')) return std::string(text);
+  return fmt::format("[{}]:{}", host, text.substr(colon + 1));
+}
+
+void take_listen(std::string_view /*key*/, const YAML::Node& value, Draft& draft) {
+  const std::string_view text = value.Scalar();
+  const std::size_t space = text.starts_with('/') ? text.find(' ') : std::string_view::npos;
+  draft.top += fmt::format("listen = {}\n", toml_string(address(text.substr(0, space))));
+  if (space != std::string_view::npos)
+    draft.note("listen", value, "the mode of a unix socket follows from the umask");
+}
+
+void take_distribution(std::string_view key, const YAML::Node& value, Draft& draft) {
+  const std::string& text = value.Scalar();
+  if (text == "ketama" || text == "modula") return;  // See placement_of().
+  if (text != "random") fail(fmt::format("{}: {} is unknown", key, yaml_text(value)));
+  draft.note(key, value, "a key has one node here, by placement");
+}
+
+void take_timeout(std::string_view key, const YAML::Node& value, Draft& draft) {
+  const std::int64_t ms = number(key, value);
+  if (ms < 1 || ms > 600'000) return draft.note(key, value, "1 to 600000 ms are possible");
+  draft.pool += fmt::format("connect_timeout = \"{0}ms\"\nrequest_timeout = \"{0}ms\"\n", ms);
+}
+
+void take_server_connections(std::string_view key, const YAML::Node& value, Draft& draft) {
+  const std::int64_t count = number(key, value);
+  if (count < 1 || count > 64) return draft.note(key, value, "1 to 64 are possible, per worker");
+  draft.pool += fmt::format("links_per_node = {}  # Of each worker.\n", count);
+}
+
+void take_client_connections(std::string_view key, const YAML::Node& value, Draft& draft) {
+  const std::int64_t count = number(key, value);
+  if (count < 1 || count > (1 << 24)) return draft.note(key, value, "1 to 16777216 are possible");
+  draft.top += fmt::format("limits.clients_max = {}\n", count);
+}
+
+void take_text(std::string_view key, const YAML::Node& value, Draft& draft) {
+  draft.pool += fmt::format("{} = {}\n", key, toml_string(value.Scalar()));
+}
+
+void take_eject(std::string_view key, const YAML::Node& value, Draft& draft) {
+  if (is_on(key, value))
+    draft.note(key, value, "no key moves when its node fails, or it could meet an old value later");
+}
+
+void refuse_redis(std::string_view key, const YAML::Node& value, Draft& /*draft*/) {
+  if (key != "redis" || is_on(key, value))  // Without the value: it may be a password.
+    fail(fmt::format("{}: the pool speaks redis; tokenring speaks memcached only", key));
+}
+
+void take_preconnect(std::string_view key, const YAML::Node& value, Draft& draft) {
+  if (!is_on(key, value)) draft.note(key, value, "nodes are connected to at the start");
+}
+
+void note_retries(std::string_view key, const YAML::Node& value, Draft& draft) {
+  draft.note(key, value, "a node that fails is tried again after 50 to 500 ms");
+}
+
+void note_kernel(std::string_view key, const YAML::Node& value, Draft& draft) {
+  draft.note(key, value, "there is no such setting");
+}
+
+void skip(std::string_view /*key*/, const YAML::Node& /*value*/, Draft& /*draft*/) {}
+
+struct Key {
+  std::string_view name;
+  void (*take)(std::string_view key, const YAML::Node& value, Draft& draft);
+};
+
+// twemproxy's README.md, "Configuration".
+constexpr std::array kKeys{
+    Key{"listen", take_listen},
+    Key{"client_connections", take_client_connections},
+    Key{"hash", take_text},
+    Key{"hash_tag", take_text},
+    Key{"distribution", take_distribution},
+    Key{"timeout", take_timeout},
+    Key{"server_connections", take_server_connections},
+    Key{"auto_eject_hosts", take_eject},
+    Key{"server_retry_timeout", note_retries},
+    Key{"server_failure_limit", note_retries},
+    Key{"preconnect", take_preconnect},
+    Key{"redis", refuse_redis},
+    Key{"redis_auth", refuse_redis},
+    Key{"redis_db", refuse_redis},
+    Key{"backlog", note_kernel},
+    Key{"tcpkeepalive", note_kernel},
+    Key{"servers", skip},  // See servers_of().
+};
+
+// "host:port:weight" or "/path:weight", and perhaps " name".
+std::string node_of(const std::string& text) {
+  const std::size_t space = text.find(' ');
+  const std::string_view where = std::string_view(text).substr(0, space);
+  const std::size_t colon = where.rfind(':');
+  if (colon == std::string_view::npos)
+    fail(fmt::format("servers: {} is not host:port:weight", quoted(text)));
+  std::string node =
+      fmt::format("  {{ address = {}, weight = {}", toml_string(address(where.substr(0, colon))),
+                  number("servers", YAML::Node(std::string(where.substr(colon + 1)))));
+  if (space != std::string::npos)
+    node += fmt::format(", name = {}",
+                        toml_string(std::string_view(text).substr(text.find_last_of(' ') + 1)));
+  return node + " },\n";
+}
+
+std::string servers_of(const YAML::Node& pool) {
+  const YAML::Node servers = pool["servers"];
+  if (!servers || !servers.IsSequence()) fail("servers: is no list");
+  std::string nodes = "nodes = [\n";
+  for (const YAML::Node& server : servers) nodes += node_of(server.Scalar());
+  return nodes + "]\n";
+}
+
+std::string_view placement_of(const YAML::Node& pool) {
+  const YAML::Node distribution = pool["distribution"];
+  return distribution && distribution.Scalar() == "modula" ? "twemproxy-modula" : "twemproxy";
+}
+
+std::string file_of(const std::string& name, const YAML::Node& pool, std::string_view file_name) {
+  if (!pool.IsMap()) fail(fmt::format("{}: is no table", name));
+  Draft draft;
+  for (const auto& member : pool) {
+    const std::string key = member.first.Scalar();
+    const auto known =
+        std::find_if(kKeys.begin(), kKeys.end(), [&](const Key& row) { return row.name == key; });
+    if (known == kKeys.end())
+      draft.note(key, member.second, "unknown");
+    else
+      known->take(key, member.second, draft);
+  }
+  if (!pool["listen"]) fail(fmt::format("{}: listen is missing", name));
+  if (!pool["hash"]) draft.pool += "hash = \"fnv1a_64\"\n";
+  if (!pool["timeout"])
+    draft.notes +=
+        "# twemproxy waits for its servers without limit here; a second is the default.\n";
+  return fmt::format(
+      "# From pool {} of {}: every key stays on its node.\n{}{}\n[pools.{}]\nplacement = "
+      "\"{}\"\non_failure = \"error\"\n{}{}",
+      name, file_name, draft.notes, draft.top, toml_string(name), placement_of(pool), draft.pool,
+      servers_of(pool));
+}
+
+std::string chosen_file(const YAML::Node& document, std::string_view file_name,
+                        std::string_view pool) {
+  if (!document.IsMap() || document.size() == 0) fail("has no pools");
+  std::vector<std::string> names;
+  for (const auto& member : document) names.push_back(member.first.Scalar());
+  if (pool.empty() && names.size() == 1) pool = names[0];
+  const std::string list = fmt::format("{}", fmt::join(names, ", "));
+  if (pool.empty()) {
+    fail(fmt::format("has {} pools, each of which listens for itself; choose one with --pool: {}",
+                     names.size(), list));
+  }
+  if (std::find(names.begin(), names.end(), pool) == names.end())
+    fail(fmt::format("there is no pool {}; the pools are {}", quoted(pool), list));
+  const std::string name(pool);
+  return file_of(name, document[name], file_name);
+}
+
+}  // namespace
+
+Result<std::string, std::string> import_twemproxy(std::string_view yaml, std::string_view file_name,
+                                                  std::string_view pool) {
+  try {
+    std::string text = chosen_file(YAML::Load(std::string(yaml)), file_name, pool);
+    if (const auto config = parse_config(text, "the imported file"); !config)
+      return unexpected(fmt::format("{}: {}", file_name, config.error()));
+    return text;
+  } catch (const YAML::Exception& error) {
+    return unexpected(fmt::format("{}:{}:{}: {}", file_name, error.mark.line + 1,
+                                  error.mark.column + 1, error.msg));
+  } catch (const std::exception& error) {
+    return unexpected(fmt::format("{}: {}", file_name, error.what()));
+  }
+}
+
+}  // namespace tokenring

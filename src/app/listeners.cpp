@@ -1,0 +1,60 @@
+#include "app/listeners.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "io/handover.hpp"
+
+namespace tokenring {
+
+namespace {
+
+std::vector<Fd> take_bound_to(const Endpoint& endpoint, std::vector<Fd>& given) {
+  const auto others = std::stable_partition(given.begin(), given.end(), [&](const Fd& fd) {
+    return !is_same(bound_endpoint(fd.get()), endpoint);
+  });
+  std::vector<Fd> taken(std::make_move_iterator(others), std::make_move_iterator(given.end()));
+  given.erase(others, given.end());
+  return taken;
+}
+
+// Adds sockets until every worker has one, as far as that goes.
+void open_more(const std::string& address, const Endpoint& endpoint, std::uint32_t workers,
+               std::vector<Fd>& sockets) {
+  if (sockets.empty()) {
+    // The first of several must not share the port with somebody else's process by accident.
+    auto first = listen_on(endpoint, false);
+    if (!first)
+      throw std::runtime_error(fmt::format("listen: {}: {}", address, first.error().message()));
+    sockets.push_back(std::move(first).value());
+  }
+  while (endpoint.family() != AF_UNIX && sockets.size() < workers) {
+    auto next = listen_on(endpoint, true);
+    if (!next) return;
+    sockets.push_back(std::move(next).value());
+  }
+}
+
+}  // namespace
+
+Listeners open_listeners(const std::vector<std::string>& addresses, std::uint32_t workers,
+                         std::vector<Fd> given) {
+  Listeners listeners;
+  listeners.of_worker.resize(workers);
+  for (const std::string& address : addresses) {
+    const auto endpoint = resolve(address);
+    if (!endpoint)
+      throw std::runtime_error(fmt::format("listen: {}: {}", address, endpoint.error()));
+    std::vector<Fd> sockets = take_bound_to(*endpoint, given);
+    open_more(address, *endpoint, workers, sockets);
+    for (std::size_t i = 0; i < std::max<std::size_t>(sockets.size(), workers); ++i)
+      listeners.of_worker[i % workers].push_back(sockets[i % sockets.size()].get());
+    std::move(sockets.begin(), sockets.end(), std::back_inserter(listeners.sockets));
+  }
+  listeners.left_out = given.size();
+  return listeners;
+}
+
+}  // namespace tokenring

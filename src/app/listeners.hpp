@@ -1,0 +1,25 @@
+// Listeners: the sockets that clients connect to, and which worker watches which.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "app/config.hpp"
+#include "io/socket.hpp"
+
+namespace tokenring {
+
+struct Listeners {
+  std::vector<Fd> sockets;
+  std::vector<std::vector<int>> of_worker;  // Borrowed from `sockets`.
+  std::size_t left_out = 0;                 // Of the given ones: no address of `listen` is theirs.
+};
+
+// A socket per worker for each address, so that the kernel spreads the clients; the `given` ones,
+// from a predecessor or from systemd, come first. Where there cannot be as many (a unix socket,
+// another's socket), workers share. Throws std::runtime_error with one line for the operator.
+[[nodiscard]] Listeners open_listeners(const std::vector<std::string>& addresses,
+                                       std::uint32_t workers, std::vector<Fd> given);
+
+}  // namespace tokenring

@@ -1,0 +1,215 @@
+#include "app/supervisor.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+#include "app/quantity.hpp"
+#include "io/clock.hpp"
+#include "io/handover.hpp"
+#include "io/log.hpp"
+#include "tokenring/version.hpp"
+
+namespace tokenring {
+
+namespace {
+
+// Workers have let go of their listening sockets by then.
+constexpr std::int64_t kCloseListenersMs = 100;
+// A predecessor lets go of the control socket just before it answers.
+constexpr std::int64_t kControlRetryMs = 200;
+
+std::string_view plural(std::size_t count) {
+  return count == 1 ? "" : "s";
+}
+
+}  // namespace
+
+Supervisor::Supervisor(CommandLine line, Config config)
+    : line_(std::move(line)),
+      config_(std::move(config)),
+      worker_count_(tokenring::worker_count(config_)),
+      started_s_(read_clock().unix_time.seconds),
+      board_(worker_count_),
+      control_({.on_signal = [this](int signal) { on_signal(signal); },
+                .on_second = [this] { on_second(); },
+                .on_command = [this](std::string_view command,
+                                     Reply reply) { on_command(command, reply); },
+                .on_takeover =
+                    [this] {
+                      std::vector<int> sockets;
+                      if (phase_ == Phase::kServing)
+                        for (const Fd& fd : listeners_.sockets) sockets.push_back(fd.get());
+                      return sockets;
+                    },
+                .on_taken_over = [this] { drain(true); }}),
+      resolver_([this](const std::string& name, const auto& found) {
+        control_.post([this, name, found] { on_answer(name, found); });
+      }) {
+  config_.workers = worker_count_;
+}
+
+Supervisor::~Supervisor() {
+  for (const auto& worker : workers_) worker->stop();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Supervisor::run() {
+  control_.post([this] { begin(); });
+  control_.run();
+}
+
+// Workers start when all names are there, or when they have been waited for.
+void Supervisor::begin() {
+  if (const auto sound = make_snapshot(config_); !sound) throw std::runtime_error(sound.error());
+  given_ = inherited_sockets();
+  book_.use(config_, read_clock().instant);
+  look_up_names(book_);
+  if (book_.all_answered()) return serve();
+  control_.after(kNamesWaitMs, [this] {
+    if (phase_ == Phase::kStarting) serve();
+  });
+}
+
+void Supervisor::serve() {
+  if (line_.takeover) find_predecessor();
+  if (const auto adopted = adopt(config_, book_); !adopted)
+    throw std::runtime_error(adopted.error());
+  listeners_ = open_listeners(config_.listen, worker_count_, std::move(given_));
+  if (listeners_.left_out > 0) {
+    log_event(LogLevel::kWarn, LogEvent::kProcess,
+              "{} of the sockets given to this process are not at an address of listen; closed",
+              listeners_.left_out);
+  }
+  start_workers();
+  phase_ = Phase::kServing;
+  log_event(LogLevel::kInfo, LogEvent::kProcess, "listening on {}, {} worker{}",
+            fmt::join(config_.listen, ", "), worker_count_, plural(worker_count_));
+  if (predecessor_) {
+    const auto answer = ask_control(predecessor_.get(), "go");
+    if (answer && *answer == "ok\n")
+      log_event(LogLevel::kInfo, LogEvent::kTakeover, "done; the predecessor drains");
+    else
+      log_event(LogLevel::kWarn, LogEvent::kTakeover, "the predecessor did not confirm");
+    predecessor_.reset();
+  }
+  open_control();
+}
+
+// Nobody to take over from is no reason not to start.
+void Supervisor::find_predecessor() {
+  const std::string name = control_name(config_);
+  if (name.empty()) throw std::runtime_error("--takeover needs a control socket; see control");
+  auto predecessor = connect_to_control(name);
+  if (!predecessor) {
+    log_event(LogLevel::kInfo, LogEvent::kTakeover, "nobody to take over from at {}: {}", name,
+              predecessor.error().message());
+    return;
+  }
+  auto sockets = receive_sockets(predecessor->get());
+  if (!sockets) throw std::runtime_error(fmt::format("takeover: {}", sockets.error()));
+  std::move(sockets->begin(), sockets->end(), std::back_inserter(given_));
+  predecessor_ = std::move(predecessor).value();
+}
+
+void Supervisor::open_control() {
+  const std::string name = control_name(config_);
+  if (name.empty()) return;
+  const std::error_code error = control_.listen(name);
+  if (!error) return;
+  log_event(LogLevel::kWarn, LogEvent::kControl, "no control socket at {}: {}; trying again", name,
+            error.message());
+  control_.after(kControlRetryMs, [this] {
+    if (phase_ == Phase::kServing) open_control();
+  });
+}
+
+void Supervisor::start_workers() {
+  for (std::uint32_t i = 0; i < worker_count_; ++i) {
+    WorkerOptions options;
+    options.index = i;
+    options.snapshot = snapshot_;
+    options.nodes = nodes_;
+    options.listeners = listeners_.of_worker[i];
+    options.board = &board_;
+    options.failed_places = &failed_places_;
+    options.started_s = started_s_;
+    options.coalesce_max_ns = config_.coalesce_max_us * 1000;
+    workers_.push_back(std::make_unique<Worker>(std::move(options)));
+  }
+  for (const auto& worker : workers_) {
+    ++running_;
+    threads_.emplace_back([this, &worker] {
+      worker->run();
+      control_.post([this] {
+        if (--running_ == 0) control_.end();
+      });
+    });
+  }
+}
+
+// Clients are served until they leave, or the time is over.
+void Supervisor::drain(bool handed_over) {
+  if (phase_ == Phase::kDraining) return;
+  if (phase_ == Phase::kStarting) return control_.end();
+  phase_ = Phase::kDraining;
+  log_event(LogLevel::kInfo, LogEvent::kProcess, "{}draining for up to {}",
+            handed_over ? "taken over; " : "", duration_text(config_.drain_timeout_ms * 1000));
+  for (const auto& worker : workers_) worker->drain();
+  control_.after(kCloseListenersMs, [this] { listeners_.sockets.clear(); });
+  control_.after(config_.drain_timeout_ms, [this] {
+    log_event(LogLevel::kWarn, LogEvent::kProcess, "drain_timeout is over; {} connections are cut",
+              board_.sum(static_cast<std::size_t>(Counter::kCurrConnections)));
+    stop();
+  });
+}
+
+void Supervisor::stop() {
+  if (phase_ == Phase::kStarting) return control_.end();
+  phase_ = Phase::kDraining;
+  for (const auto& worker : workers_) worker->stop();
+}
+
+void Supervisor::on_signal(int signal) {
+  if (signal == SIGHUP) return reload([](const std::string&) {});
+  if (phase_ != Phase::kDraining) return drain(false);
+  log_event(LogLevel::kInfo, LogEvent::kProcess, "told to stop a second time");
+  stop();
+}
+
+void Supervisor::on_second() {
+  tell_dropped_lines();
+  const Instant now = read_clock().instant;
+  for (const std::string& place : failed_places_.take()) take_change(book_.failed(place, now));
+  look_up_names(book_);
+}
+
+void Supervisor::on_command(std::string_view command, const Reply& reply) {
+  if (command == "reload") return reload(reply);
+  if (command == "status") return reply(status());
+  if (command == "drain") {
+    drain(false);
+    return reply("ok: draining\n");
+  }
+  if (command == "stop") {
+    reply("ok: stopping\n");
+    return stop();
+  }
+  reply("error: unknown command\n");
+}
+
+std::string Supervisor::status() const {
+  constexpr std::string_view kPhases[] = {"starting", "serving", "draining"};
+  return fmt::format(
+      "ok\nversion {}\npid {}\nstate {}\nuptime_s {}\nconfig {}\nlisten {}\nworkers {}\n"
+      "connections {}\nreloads {}\nreloads_failed {}\n",
+      TOKENRING_VERSION, ::getpid(), kPhases[static_cast<std::size_t>(phase_)],
+      read_clock().unix_time.seconds - started_s_,
+      line_.config_file.empty() ? "-" : line_.config_file, fmt::join(config_.listen, " "),
+      worker_count_, board_.sum(static_cast<std::size_t>(Counter::kCurrConnections)), reloads_,
+      failed_reloads_);
+}
+
+}  // namespace tokenring

@@ -1,0 +1,102 @@
+// Supervisor: the process beside its workers. Starts them, gives them new snapshots when the file
+// or a name changes, hands the listening sockets to a successor, and ends the workers.
+//
+// All of it runs in the control thread. run() owns everything and joins the workers' threads.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "app/command_line.hpp"
+#include "app/config.hpp"
+#include "app/listeners.hpp"
+#include "app/names.hpp"
+#include "io/control.hpp"
+#include "io/resolver.hpp"
+#include "io/worker.hpp"
+
+namespace tokenring {
+
+class Supervisor {
+ public:
+  // At start and at a reload names are waited for so long; those that come later are taken then.
+  static constexpr std::int64_t kNamesWaitMs = 2'000;
+
+  Supervisor(CommandLine line, Config config);
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  // Returns when the last worker has ended. Throws std::exception, with a line for the operator,
+  // when the process cannot start.
+  void run();
+
+ private:
+  using Reply = ControlHandlers::Reply;
+  enum class Phase : std::uint8_t { kStarting, kServing, kDraining };
+
+  // A configuration that waits for its names before the workers get it.
+  struct Pending {
+    Config config;
+    NameBook book;
+    Reply reply;
+    std::uint64_t number = 0;
+  };
+
+  // Life (supervisor.cpp).
+  void begin();
+  void serve();
+  void find_predecessor();
+  void open_control();
+  void start_workers();
+  void drain(bool handed_over);
+  void stop();
+  void on_signal(int signal);
+  void on_second();
+  void on_command(std::string_view command, const Reply& reply);
+  [[nodiscard]] std::string status() const;
+
+  // Changes (supervisor_reload.cpp).
+  void reload(const Reply& reply);
+  void refuse(const Reply& reply, const std::string& error);
+  void finish_reload();
+  void keep_what_cannot_change(Config& config) const;
+  void look_up_names(NameBook& book);
+  void on_answer(const std::string& name,
+                 const Result<std::vector<std::string>, std::string>& found);
+  void take_change(const NameBook::Change& change);
+  // Builds a snapshot for the workers; an error if there can be none, and then nothing changed.
+  [[nodiscard]] Result<bool, std::string> adopt(const Config& config, const NameBook& book);
+  [[nodiscard]] std::vector<NodeAddress> reach_nodes(const Config& config,
+                                                     const Snapshot& snapshot);
+
+  CommandLine line_;
+  Config config_;
+  std::uint32_t worker_count_;
+  Phase phase_ = Phase::kStarting;
+  std::int64_t started_s_;
+  std::uint64_t reloads_ = 0;
+  std::uint64_t failed_reloads_ = 0;
+  std::uint64_t pendings_ = 0;  // Numbers them.
+  std::optional<Pending> pending_;
+  NameBook book_;
+  FailedPlaces failed_places_;
+  std::map<std::string, std::shared_ptr<EmbeddedStore>> stores_;  // By pool and node.
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::shared_ptr<const std::vector<NodeAddress>> nodes_;
+  Fd predecessor_;
+  std::vector<Fd> given_;
+  Listeners listeners_;
+  CounterBoard board_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::thread> threads_;
+  std::size_t running_ = 0;
+  Control control_;
+  Resolver resolver_;  // Last: what it finds is posted to control_.
+};
+
+}  // namespace tokenring

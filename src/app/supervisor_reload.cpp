@@ -1,0 +1,158 @@
+// The supervisor's part of changes: a file read again, and names that lead elsewhere. Both come to
+// a new snapshot for the workers.
+#include <fmt/format.h>
+
+#include <random>
+#include <set>
+
+#include "app/address.hpp"
+#include "app/supervisor.hpp"
+#include "io/clock.hpp"
+#include "io/log.hpp"
+
+namespace tokenring {
+
+namespace {
+
+StoreOptions store_options(const Config& config) {
+  StoreOptions options;
+  options.bytes_max = config.embedded_memory_bytes;
+  options.item_bytes_max = config.limits.value_bytes_max;
+  options.hash_seed = (std::uint64_t{std::random_device()()} << 32) | std::random_device()();
+  return options;
+}
+
+}  // namespace
+
+void Supervisor::reload(const Reply& reply) {
+  if (phase_ != Phase::kServing) return refuse(reply, "this process is not serving");
+  if (pending_) return refuse(reply, "another reload is under way");
+  if (line_.config_file.empty()) return refuse(reply, "there is no file to read again");
+  auto config = effective_config(line_);
+  if (!config) return refuse(reply, config.error());
+  keep_what_cannot_change(*config);
+
+  NameBook book = book_;
+  book.use(*config, read_clock().instant);
+  if (const auto sound = make_snapshot(*config, book.names()); !sound)
+    return refuse(reply, sound.error());
+  pending_ = Pending{
+      .config = *std::move(config), .book = std::move(book), .reply = reply, .number = ++pendings_};
+  look_up_names(pending_->book);
+  if (pending_->book.all_answered()) return finish_reload();
+  control_.after(kNamesWaitMs, [this, number = pendings_] {
+    if (pending_ && pending_->number == number) finish_reload();
+  });
+}
+
+void Supervisor::refuse(const Reply& reply, const std::string& error) {
+  ++failed_reloads_;
+  log_event(LogLevel::kError, LogEvent::kReload, "nothing changed: {}", error);
+  reply(fmt::format("error: {}\n", error));
+}
+
+void Supervisor::finish_reload() {
+  const Pending pending = std::move(*pending_);
+  pending_.reset();
+  if (const auto adopted = adopt(pending.config, pending.book); !adopted)
+    return refuse(pending.reply, adopted.error());
+  config_ = pending.config;
+  book_ = pending.book;
+  set_log_level(config_.log_level);
+  ++reloads_;
+  const std::string text = summary(config_);
+  log_event(LogLevel::kInfo, LogEvent::kReload, "{}", text);
+  pending.reply(fmt::format("ok: {}\n", text));
+}
+
+// What hangs on sockets, threads and memory that are there stays, and the operator is told.
+void Supervisor::keep_what_cannot_change(Config& config) const {
+  std::vector<std::string_view> kept;
+  const auto keep = [&kept](std::string_view name, auto& value, const auto& current) {
+    if (value == current) return;
+    kept.push_back(name);
+    value = current;
+  };
+  keep("listen", config.listen, config_.listen);
+  keep("control", config.control, config_.control);
+  keep("coalesce_max", config.coalesce_max_us, config_.coalesce_max_us);
+  if (config.workers != 0 || line_.workers) keep("workers", config.workers, config_.workers);
+  config.workers = worker_count_;
+  if (!stores_.empty()) {
+    keep("embedded.memory", config.embedded_memory_bytes, config_.embedded_memory_bytes);
+    keep("limits.value_bytes_max", config.limits.value_bytes_max, config_.limits.value_bytes_max);
+  }
+  if (kept.empty()) return;
+  log_event(LogLevel::kWarn, LogEvent::kReload, "{} cannot change while the process runs; kept",
+            fmt::join(kept, ", "));
+}
+
+void Supervisor::look_up_names(NameBook& book) {
+  for (const std::string& name : book.take_due(read_clock().instant)) resolver_.ask(name);
+}
+
+void Supervisor::on_answer(const std::string& name,
+                           const Result<std::vector<std::string>, std::string>& found) {
+  const Instant now = read_clock().instant;
+  NameBook::Change change = book_.answer(name, found, now);
+  if (pending_) {
+    NameBook::Change coming = pending_->book.answer(name, found, now);
+    if (change.line.empty()) change.line = std::move(coming.line);
+    change.is_problem |= coming.is_problem;
+  }
+  take_change(change);
+  if (pending_ && pending_->book.all_answered()) finish_reload();
+  if (phase_ == Phase::kStarting && book_.all_answered()) serve();
+}
+
+void Supervisor::take_change(const NameBook::Change& change) {
+  if (!change.line.empty()) {
+    log_event(change.is_problem ? LogLevel::kWarn : LogLevel::kInfo, LogEvent::kNames, "{}",
+              change.line);
+  }
+  if (!change.changed || phase_ != Phase::kServing) return;
+  if (const auto adopted = adopt(config_, book_); !adopted)
+    log_event(LogLevel::kError, LogEvent::kNames, "the nodes stay as they are: {}",
+              adopted.error());
+}
+
+Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book) {
+  auto snapshot = make_snapshot(config, book.names());
+  if (!snapshot) return unexpected(snapshot.error());
+  snapshot_ = *std::move(snapshot);
+  nodes_ = std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, *snapshot_));
+  for (const auto& worker : workers_) worker->adopt(snapshot_, nodes_);
+  return true;
+}
+
+// Each node's address, by backend. A name that leads nowhere yet has none: to connect fails at
+// once.
+std::vector<NodeAddress> Supervisor::reach_nodes(const Config& config, const Snapshot& snapshot) {
+  std::vector<NodeAddress> nodes;
+  std::set<std::string> in_use;
+  for (const Pool& pool : snapshot.pools) {
+    for (std::size_t i = 0; i < pool.nodes.size(); ++i) {
+      NodeAddress& reached = nodes.emplace_back();
+      reached.place = pool.place_of(i);
+      if (reached.place == "embedded") {
+        const std::string key = fmt::format("{}\n{}", pool.name, pool.nodes[i].name);
+        auto& store = stores_[key];
+        if (!store) store = std::make_shared<EmbeddedStore>(store_options(config));
+        reached.embedded = store;
+        in_use.insert(key);
+        continue;
+      }
+      const auto address = parse_node_address(reached.place);
+      if (!address || address->is_name) continue;
+      const auto endpoint = resolve(reached.place);
+      if (endpoint)
+        reached.endpoint = *endpoint;
+      else
+        log_event(LogLevel::kWarn, LogEvent::kNames, "{}: {}", reached.place, endpoint.error());
+    }
+  }
+  std::erase_if(stores_, [&](const auto& store) { return !in_use.contains(store.first); });
+  return nodes;
+}
+
+}  // namespace tokenring

@@ -1,0 +1,82 @@
+"""Clients that must not notice anything: each sets and reads keys of its own and checks every byte."""
+import random
+import socket
+import threading
+
+from harness import TIMEOUT, Wire, eventually
+
+
+class Load:
+    """Runs in a with block. `wrong` lists what no client may see, `closed` counts connections that the
+    server ended between two requests; `answers` and `connections` tell how much was tried."""
+
+    def __init__(self, port, keepers=3, comers=1, requests=3):
+        self.port, self.requests = port, requests
+        self.wrong, self.answers, self.connections, self.closed, self.ending = [], 0, 0, 0, False
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self._run, args=(n, n < keepers), daemon=True)
+                        for n in range(keepers + comers)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending = True
+        for thread in self.threads:
+            thread.join(4 * TIMEOUT)
+
+    def wait_for(self, answers):
+        """Until so many more answers have come."""
+        goal = self.answers + answers
+        eventually(lambda: self.answers >= goal or self.wrong, 4 * TIMEOUT, "load goes on")
+
+    def _run(self, number, keeps):
+        chance, known = random.Random(number), {}
+        while not self.ending:
+            try:
+                self._connection(number, keeps, chance, known)
+            except (AssertionError, OSError) as error:
+                with self.lock:
+                    self.wrong.append(f"client {number}: {error!r}")
+                return
+
+    def _connection(self, number, keeps, chance, known):
+        wire = Wire(self.port)
+        try:
+            with self.lock:
+                self.connections += 1
+            count = 0
+            while not self.ending and (keeps or count < self.requests):
+                count += 1
+                if keeps and self._is_closed(wire):
+                    with self.lock:
+                        self.closed += 1
+                    return
+                self._request(wire, number, chance, known)
+        finally:
+            wire.close()
+
+    @staticmethod
+    def _is_closed(wire):
+        wire.socket.setblocking(False)
+        try:
+            return wire.socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+
+    def _request(self, wire, number, chance, known):
+        key = b"load%d:%d" % (number, chance.randrange(20))
+        if chance.random() < 0.4:
+            value = chance.randbytes(chance.randrange(1, 400)).replace(b"M", b"m")
+            reply, good = wire.command(b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value)), b"STORED\r\n"
+            known[key] = value
+        else:
+            reply, good = wire.command(b"get %s\r\n" % key), b"END\r\n"
+            if key in known:
+                good = b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (key, len(known[key]), known[key])
+        with self.lock:
+            self.answers += 1
+            if reply != good:
+                self.wrong.append((key, reply[:80], good[:80]))

@@ -1,0 +1,89 @@
+"""The log as an operator and the journal see it."""
+import os
+import re
+import subprocess
+import unittest
+
+from harness import BINARY, Case, Wire, eventually, free_port
+
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (debug|info|warn|error) [a-z][a-z ]*: [ -~]+")
+
+
+class Logging(Case):
+    def test_a_line_per_event(self):
+        proxy = self.proxy((), config="")
+        proxy.wait_for_control()
+        proxy.ask("reload")
+        proxy.configure("bad")
+        proxy.ask("reload")
+        self.assertEqual(proxy.stop(), 0)
+        proxy.may_end = True
+        lines = proxy.output().splitlines()
+        for line in lines:
+            self.assertRegex(line, LINE)
+        for number, part in enumerate(("info tokenring: listening on ", "info reload: ", "error reload: ",
+                                       "info tokenring: draining ", "info tokenring: stopped")):
+            self.assertIn(part, lines[number])
+        self.assertEqual(len(lines), 5)
+
+    def test_the_level_can_be_changed_by_a_reload(self):
+        proxy = self.proxy((), config='log_level = "error"\n')
+        proxy.wait_for_control()
+        self.assertEqual(proxy.output(), "")
+        proxy.configure('log_level = "info"\n')
+        self.assertEqual(proxy.ask("reload")[0], 0)
+        self.assertIn("info reload: ", proxy.output())
+
+    def test_a_storm_is_thinned_out(self):
+        proxy = self.proxy((), config="")
+        proxy.wait_for_control()
+        for _ in range(100):
+            with Wire(f"\0tokenring/{proxy.address}") as asker:
+                asker.send(b"reload\n")
+                self.assertTrue(asker.until(b"\n").startswith(b"ok: "))
+        told = r"reload: (\d+) more lines were dropped"
+        eventually(lambda: sum(map(int, re.findall(told, proxy.output())))
+                   + proxy.output().count("info reload: listen") == 100, what="every event is told or counted")
+        self.assertLess(proxy.output().count("info reload: listen"), 100)
+
+    def test_the_journal_gets_priorities_and_no_time(self):
+        for names_it in (True, False):
+            read_end, write_end = os.pipe()
+            status = os.fstat(write_end)
+            stream = f"{status.st_dev}:{status.st_ino}" if names_it else "1:2"
+            child = subprocess.Popen([BINARY, "--listen", f"127.0.0.1:{free_port()}", "--workers", "1"],
+                                     stderr=write_end, env={**os.environ, "JOURNAL_STREAM": stream})
+            os.close(write_end)
+            with os.fdopen(read_end) as log:
+                try:
+                    first = log.readline()
+                finally:
+                    child.terminate()
+                    child.wait()
+                self.assertRegex(first, r"^<6>tokenring: listening on " if names_it else LINE)
+
+    def test_a_reader_that_does_not_read_holds_nobody_up(self):
+        read_end, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        try:
+            while True:
+                os.write(write_end, b"x" * 512)
+        except BlockingIOError:
+            os.set_blocking(write_end, True)
+        port = free_port()
+        child = subprocess.Popen([BINARY, "--listen", f"127.0.0.1:{port}", "--workers", "1"], stderr=write_end)
+        os.close(write_end)
+        try:
+            def status():
+                return subprocess.run([BINARY, "status", "--listen", f"127.0.0.1:{port}"], capture_output=True,
+                                      check=False).returncode == 0
+            eventually(status, what="it serves")
+            child.terminate()
+            self.assertEqual(child.wait(30), 0)
+        finally:
+            child.kill()
+            os.close(read_end)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,230 @@
+"""A changed file while clients go on; drain, stop and status; who may ask."""
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+from harness import BINARY, TIMEOUT, Case, eventually, free_port
+from load import Load
+
+
+def pool(nodes, **more):
+    lines = [f"{key} = {value!r}".replace("'", '"') for key, value in more.items()]
+    return "\n".join(["[pools.main]", f"nodes = {[n.address for n in nodes]}".replace("'", '"'), *lines, ""])
+
+
+class Reload(Case):
+    def start(self, config, *options, **more):
+        proxy = self.proxy((), *options, config=config, **more)
+        proxy.wait_for_control()
+        return proxy
+
+    def reload(self, proxy, config):
+        """A good file is taken; the answer."""
+        proxy.configure(config)
+        code, output, errors = proxy.ask("reload")
+        self.assertEqual((code, errors), (0, ""))
+        self.assertTrue(output.startswith("ok: "), output)
+        return output
+
+    def test_clients_do_not_notice_a_reload(self):
+        nodes = [self.memcached() for _ in range(2)]
+        proxy = self.start(pool(nodes))
+        with Load(proxy.port) as load:
+            load.wait_for(200)
+            for n in range(6):
+                self.reload(proxy, f'coalesce_max = "{n % 2 * 100}us"\n' + pool(nodes, request_timeout=f"{1 + n}s",
+                                                                              links_per_node=1 + n % 3))
+                load.wait_for(100)
+        self.assertEqual(load.wrong, [])
+        self.assertEqual(load.closed, 0)
+        self.assertGreater(load.connections, 4)
+        status = proxy.status()
+        self.assertEqual((status["reloads"], status["reloads_failed"]), ("6", "0"))
+
+    def test_a_namespace_and_its_rules_come_and_go(self):
+        node = self.memcached()
+        proxy = self.start(pool([node]))
+        wire = self.wire(proxy)
+        wire.set(b"s:1", b"v")
+        self.assertEqual(wire.command(b"mg s:1 t\r\n"), b"HD t-1\r\n")
+        self.reload(proxy, pool([node]) + '[[namespaces]]\nprefix = "s:"\nttl_cap = 100\n')
+        wire.set(b"s:1", b"v")
+        self.assertRegex(wire.command(b"mg s:1 t\r\n"), rb"HD t(100|99)\r\n")
+        self.reload(proxy, pool([node]))
+        wire.set(b"s:1", b"v")
+        self.assertEqual(wire.command(b"mg s:1 t\r\n"), b"HD t-1\r\n")
+
+    def test_nodes_come_and_go(self):
+        one, two = self.memcached(), self.memcached()
+        proxy = self.start(pool([one]))
+        wire = self.wire(proxy)
+        wire.set(b"k", b"one")
+        self.reload(proxy, pool([two]))
+        eventually(lambda: wire.get(b"k") is None, what="the new node is asked")
+        wire.set(b"k", b"two")
+        self.assertEqual(self.wire(two).get(b"k"), b"two")
+        self.assertEqual(self.wire(one).get(b"k"), b"one")
+        self.reload(proxy, pool([one]))
+        eventually(lambda: wire.get(b"k") == b"one", what="the old node is asked again")
+
+    def test_sighup_reloads(self):
+        node = self.memcached()
+        proxy = self.start(pool([node]))
+        proxy.configure(pool([node]) + '[[namespaces]]\nprefix = "s:"\nttl_cap = 100\n')
+        proxy.child.send_signal(signal.SIGHUP)
+        eventually(lambda: proxy.status().get("reloads") == "1", what="reloaded")
+        self.assertIn("info reload: listen", proxy.output())
+
+    def test_a_bad_file_changes_nothing(self):
+        node = self.memcached()
+        good = pool([node]) + '[[namespaces]]\nprefix = "s:"\nttl_cap = 100\n'
+        proxy = self.start(good)
+        wire = self.wire(proxy)
+        for number, bad in enumerate(("nonsense = 1\n", "[pools.main\n", pool([node]) + "[[namespaces]]\n",
+                                      pool([node, node])), 1):
+            proxy.configure(bad)
+            code, output, errors = proxy.ask("reload")
+            self.assertEqual((code, output), (1, ""), bad)
+            self.assertRegex(errors, r"error: .*\.toml:\d+:\d+: ")
+            self.assertEqual(errors.count("\n"), 1)
+            self.assertEqual(proxy.status()["reloads_failed"], str(number))
+            wire.set(b"s:1", b"v")
+            self.assertRegex(wire.command(b"mg s:1 t\r\n"), rb"HD t(100|99)\r\n")
+        self.assertIn("error reload: nothing changed: ", proxy.output())
+        os.unlink(proxy.config_file.name)
+        self.assertIn("cannot read", proxy.ask("reload")[2])
+        proxy.configure(good)
+        self.assertEqual(proxy.ask("reload")[0], 0)
+        self.assertEqual(proxy.status()["reloads"], "1")
+
+    def test_what_cannot_change_is_told_and_stays(self):
+        proxy = self.start("workers = 1\n", "--workers", "2")
+        wire = self.wire(proxy)
+        wire.set(b"k", b"v")
+        self.reload(proxy, 'coalesce_max = "0us"\n[embedded]\nmemory = "32MiB"\n')
+        proxy.says("warn reload: coalesce_max, embedded.memory cannot change while the process runs; kept")
+        self.assertEqual(wire.get(b"k"), b"v")
+        self.assertEqual(proxy.status()["workers"], "2")
+
+    def test_an_embedded_store_survives(self):
+        config = '[pools.a]\nnodes = [{address = "embedded", name = "x"}]\n'
+        proxy = self.start(config)
+        wire = self.wire(proxy)
+        wire.set(b"k", b"v")
+        self.reload(proxy, config + '[pools.b]\nnodes = "embedded"\n[[namespaces]]\nprefix = "b:"\npool = "b"\n'
+                    '[[namespaces]]\nprefix = ""\npool = "a"\n')
+        wire.set(b"b:1", b"w")
+        self.assertEqual((wire.get(b"k"), wire.get(b"b:1")), (b"v", b"w"))
+        self.reload(proxy, config)
+        self.assertEqual((wire.get(b"k"), wire.get(b"b:1")), (b"v", None))
+
+    def test_without_a_file_there_is_nothing_to_reload(self):
+        proxy = self.proxy()
+        proxy.wait_for_control()
+        code, _, errors = proxy.ask("reload")
+        self.assertEqual((code, errors), (1, "error: there is no file to read again\n"))
+
+    def test_a_drain_lets_clients_finish(self):
+        node = self.memcached()
+        proxy = self.start('drain_timeout = "60s"\n' + pool([node]))
+        busy, idle = self.wire(proxy), self.wire(proxy)
+        self.assertEqual(idle.command(b""), b"")
+        busy.send(b"set k 0 0 5\r\nhe")
+        eventually(lambda: proxy.status().get("connections") == "2", what="both are there")
+        self.assertEqual(proxy.ask("drain")[:2], (0, "ok: draining\n"))
+        self.assertTrue(idle.at_end())
+        eventually(lambda: not self.accepts(proxy), what="nobody is let in")
+        self.assertTrue(proxy.alive())
+        busy.send(b"llo\r\n")
+        self.assertEqual(busy.line(), b"STORED\r\n")
+        self.assertTrue(busy.at_end())
+        self.assertEqual(proxy.wait_for_end(), 0)
+        self.assertEqual(self.wire(node).get(b"k"), b"hello")
+
+    @staticmethod
+    def accepts(proxy):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", proxy.port)) == 0
+
+    def ends(self, proxy, *, after=()):
+        self.assertEqual(proxy.wait_for_end(), 0)
+        for text in after:
+            self.assertIn(text, proxy.output())
+
+    def half_a_request(self, proxy):
+        wire = self.wire(proxy)
+        wire.send(b"set k 0 0 5\r\nhe")
+        eventually(lambda: proxy.status().get("connections") == "1", what="it is there")
+        return wire
+
+    def test_a_drain_ends_in_time(self):
+        proxy = self.start('drain_timeout = "300ms"\n')
+        wire = self.half_a_request(proxy)
+        proxy.child.terminate()
+        self.ends(proxy, after=["draining for up to 300ms", "drain_timeout is over; 1 connections are cut", "stopped"])
+        self.assertTrue(wire.at_end())
+
+    def test_a_second_signal_ends_at_once(self):
+        proxy = self.start('drain_timeout = "1h"\n')
+        self.half_a_request(proxy)
+        proxy.child.terminate()
+        proxy.says("draining")
+        self.assertTrue(proxy.alive())
+        proxy.child.send_signal(signal.SIGINT)
+        self.ends(proxy)
+
+    def test_stop_ends_at_once(self):
+        proxy = self.start('drain_timeout = "1h"\n')
+        self.half_a_request(proxy)
+        self.assertEqual(proxy.ask("stop")[:2], (0, "ok: stopping\n"))
+        self.ends(proxy)
+
+    def test_a_control_socket_with_a_path_and_none(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/control"
+            proxy = self.start(f'control = "unix:{path}"\n')
+            self.assertTrue(os.path.exists(path))
+            self.assertEqual(proxy.status()["state"], "serving")
+        silent = self.proxy((), config='control = ""\n')
+        silent.says("listening on")
+        code, _, errors = silent.ask("status")
+        self.assertEqual(code, 1)
+        self.assertIn("no control socket", errors)
+
+    def test_the_control_socket_bears_with_anyone(self):
+        proxy = self.start("")
+        name = f"\0tokenring/{proxy.address}"
+        for request, answer in ((b"bogus\n", b"error: unknown command\n"), (b"x" * 1000 + b"\n", b""), (b"", b""),
+                                (b"\n", b"error: unknown command\n"), (b"go\n", b"error: unknown command\n")):
+            with socket.socket(socket.AF_UNIX) as asker:
+                asker.settimeout(TIMEOUT)
+                asker.connect(name)
+                asker.sendall(request)
+                asker.shutdown(socket.SHUT_WR)
+                try:
+                    self.assertEqual(asker.recv(100), answer)
+                except ConnectionResetError:
+                    self.assertEqual(answer, b"")
+        self.assertEqual(proxy.status()["state"], "serving")
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_another_user_may_not_ask(self):
+        proxy = self.start("")
+        code = ("import os, socket; os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX); "
+                f"s.connect('\\0tokenring/{proxy.address}'); print(s.recv(100).decode(), end='')")
+        done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True,
+                              timeout=4 * TIMEOUT, check=True)
+        self.assertEqual(done.stdout, "error: not allowed\n")
+
+    def test_nobody_there(self):
+        done = subprocess.run([BINARY, "status", "--listen", f"127.0.0.1:{free_port()}"], capture_output=True,
+                              text=True, timeout=4 * TIMEOUT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Connection refused", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

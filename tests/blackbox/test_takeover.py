@@ -1,0 +1,162 @@
+"""A new process in place of the old one, while clients go on; sockets from systemd."""
+import os
+import signal
+import socket
+import subprocess
+import unittest
+
+from harness import BINARY, SLOW, TIMEOUT, Case, Wire, eventually, free_port
+from load import Load
+
+
+class Takeover(Case):
+    def start(self, node, *options, **more):
+        more.setdefault("config", f'drain_timeout = "20s"\n[pools.main]\nnodes = "{node.address}"\n')
+        proxy = self.proxy((), *options, **more)
+        proxy.wait_for_control()
+        return proxy
+
+    def successor(self, old, node, *options, **more):
+        """Serves on the old one's port; the old one is on its way out."""
+        old.may_end = True
+        new = self.start(node, "--takeover", *options, port=old.port, **more)
+        new.says("takeover: done")
+        old.says("taken over; draining")
+        eventually(lambda: new.status().get("pid") == str(new.pid), what="the new one answers for itself")
+        return new
+
+    def hand_over(self, workers, requests=200):
+        """Fresh connections all the while, and some that stay: nobody is refused, cut off or told wrong."""
+        node = self.memcached()
+        old = self.start(node, "--workers", workers[0])
+        with Load(old.port, keepers=3, comers=3) as load:
+            load.wait_for(requests)
+            for count in workers[1:]:
+                before = load.connections
+                new = self.successor(old, node, "--workers", count)
+                eventually(lambda: load.connections >= before + 200 or load.wrong, 6 * TIMEOUT, "200 connections")
+                load.wait_for(requests)
+                old = new
+        self.assertEqual(load.wrong, [])
+        return load
+
+    def test_nobody_notices(self):
+        self.hand_over("11")
+
+    def test_nor_with_more_and_with_fewer_workers(self):
+        self.hand_over("2413")
+
+    def test_those_who_stay_are_served_to_the_end(self):
+        node = self.memcached()
+        old = self.start(node)
+        with Load(old.port, keepers=2, comers=0) as load:
+            load.wait_for(100)
+            self.successor(old, node)
+            load.wait_for(500)
+            self.assertTrue(old.alive())
+        self.assertEqual((load.wrong, load.closed, load.connections), ([], 0, 2))
+        self.assertEqual(old.wait_for_end(), 0)
+
+    def test_connections_in_the_queue_are_not_lost(self):
+        node = self.memcached()
+        old = self.start(node)
+        old.freeze()
+        waiting = [self.wire(old) for _ in range(50)]
+        for wire in waiting:
+            wire.send(b"mn\r\n")
+        old.thaw()
+        self.successor(old, node)
+        for wire in waiting:
+            self.assertEqual(wire.line(), b"MN\r\n")
+
+    def test_a_successor_that_fails_changes_nothing(self):
+        node = self.memcached()
+        old = self.start(node)
+        wire = self.wire(old)
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            done = subprocess.run(
+                [BINARY, "--takeover", "--listen", old.address, f"127.0.0.1:{other.getsockname()[1]}",
+                 "--nodes", node.address], capture_output=True, text=True, timeout=4 * TIMEOUT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("in use", done.stderr)
+        self.assertEqual(wire.command(b"get k\r\n"), b"END\r\n")
+        self.assertEqual(self.wire(old).command(b"get k\r\n"), b"END\r\n")
+        self.assertEqual(old.status()["state"], "serving")
+        self.successor(old, node)
+
+    def test_one_on_its_way_out_is_not_taken_over(self):
+        node = self.memcached()
+        old = self.start(node)
+        wire = self.wire(old)
+        wire.send(b"set k 0 0 2\r\n")
+        eventually(lambda: old.status().get("connections") == "1", what="it is there")
+        self.assertEqual(old.ask("drain")[0], 0)
+        done = subprocess.run([BINARY, "--takeover", "--listen", old.address, "--nodes", node.address],
+                              capture_output=True, text=True, timeout=4 * TIMEOUT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("takeover: error: this process is on its way out", done.stderr)
+        old.ask("stop")
+        self.assertEqual(old.wait_for_end(), 0)
+
+    def test_nobody_to_take_over_from(self):
+        proxy = self.proxy((), "--takeover")
+        proxy.says("nobody to take over from")
+        self.assertEqual(self.wire(proxy).command(b"get k\r\n"), b"END\r\n")
+
+    def test_a_unix_socket_and_ipv6_are_handed_over_too(self):
+        node = self.memcached()
+        path = f"/tmp/tokenring-{os.getpid()}-{free_port()}.sock"
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        places = [f"[::1]:{free_port()}", f"unix:{path}"]
+
+        def talks(answer):
+            for place in (("::1", int(places[0].rsplit(":", 1)[1])), path):
+                with Wire(place) as wire:
+                    self.assertEqual(wire.command(b"get k\r\n"), answer)
+
+        first = self.proxy([node], "--listen", *places)
+        first.wait_for_control()
+        self.wire(node).set(b"k", b"v")
+        talks(b"VALUE k 0 1\r\nv\r\nEND\r\n")
+        first.may_end = True
+        second = self.proxy([node], "--takeover", "--listen", *places, port=first.port)
+        second.says("takeover: done")
+        self.assertEqual(first.wait_for_end(), 0)
+        talks(b"VALUE k 0 1\r\nv\r\nEND\r\n")
+
+
+class SocketActivation(Case):
+    def test_sockets_from_systemd_are_used(self):
+        node = self.memcached()
+        with socket.socket() as listener, socket.socket() as other:
+            for one in (listener, other):
+                one.bind(("127.0.0.1", 0))
+                one.listen()
+            port = listener.getsockname()[1]
+            with Wire(port) as early:
+                early.send(b"mn\r\n")
+                # sd_listen_fds(3): descriptors from 3 on, for the process of that id.
+                script = (f"exec 3<&{listener.fileno()} 4<&{other.fileno()}; "
+                          f'LISTEN_FDS=2 LISTEN_PID=$$ exec "$@"')
+                child = subprocess.Popen(
+                    ["bash", "-c", script, "-", BINARY, "--listen", f"127.0.0.1:{port}", "--nodes", node.address,
+                     "--workers", "2"], pass_fds=(listener.fileno(), other.fileno()), stderr=subprocess.PIPE)
+                try:
+                    self.assertEqual(early.line(), b"MN\r\n")
+                    for _ in range(10):
+                        with Wire(port) as wire:
+                            self.assertEqual(wire.command(b"get k\r\n"), b"END\r\n")
+                finally:
+                    child.send_signal(signal.SIGTERM)
+                    errors = child.communicate(timeout=20 * SLOW)[1].decode()
+                self.assertEqual(child.returncode, 0)
+                self.assertIn("1 of the sockets given to this process are not at an address of listen", errors)
+            # The socket is still systemd's.
+            with socket.create_connection(("127.0.0.1", port), TIMEOUT):
+                pass
+
+
+if __name__ == "__main__":
+    unittest.main()
