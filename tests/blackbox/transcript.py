@@ -37,7 +37,7 @@ def unescaped(text, now):
         if byte:
             return bytes([int(byte, 16)])
         if unit:
-            return unit * int(count)
+            return ESCAPE.sub(one, unit) * int(count)
         return b"%d" % (now + int(seconds)) if seconds else {b"r": b"\r", b"n": b"\n", b"\\": b"\\"}[letter]
 
     bare = ESCAPE.sub(lambda match: b"." * len(match[0]), text)

@@ -30,6 +30,8 @@ std::shared_ptr<const Snapshot> make_snapshot(unsigned choice) {
   const std::vector<NodeSpec> nodes{{.address = "a:1"}, {.address = "b:1"}};
   PoolOptions options;
   options.on_failure = (choice & 1) != 0 ? OnFailure::kError : OnFailure::kMiss;
+  const bool narrow = (choice & 8) != 0;
+  if (narrow) options.on_node_down = OnNodeDown::kFailover;
   snapshot->pools.push_back({"default", nodes, Ring::make(nodes, {}).value(), options, 0});
   const std::vector<NodeSpec> others{{.address = "c:1"}};
   options.on_failure = OnFailure::kMiss;
@@ -37,13 +39,12 @@ std::shared_ptr<const Snapshot> make_snapshot(unsigned choice) {
   snapshot->pools.push_back({"capped", others, Ring::make(others, {}).value(), options, 2});
   const LifeRules capped{.ttl_cap_s = 60, .ttl_jitter = 0.1};
   const LifeRules defaulted{.ttl_cap_s = 1000, .ttl_default_s = 100};
-  std::vector<Namespace> spaces{{.prefix = "c", .pool = 1, .life = capped},
+  std::vector<Namespace> spaces{{.prefix = "c", .pool = 1, .life = capped, .coalesce = true},
                                 {.prefix = "cd", .pool = 1, .life = defaulted},
-                                {.prefix = "a", .pool = 0}};
+                                {.prefix = "a", .pool = 0, .coalesce = (choice & 2) != 0}};
   if ((choice & 4) == 0) spaces.push_back({.prefix = "", .pool = 0});
   snapshot->namespaces = NamespaceTable(std::move(spaces));
   snapshot->limits.value_bytes_max = kValueBytesMax;
-  const bool narrow = (choice & 8) != 0;
   snapshot->limits.requests_per_client_max = narrow ? 3 : 64;
   snapshot->limits.pending_per_backend_max = narrow ? 5 : 1000;
   snapshot->limits.output_bytes_per_client_max = narrow ? 4096 : 1 << 20;
@@ -101,8 +102,8 @@ class Harness {
       case 8:
         with_link(which, [&](Pipe& pipe) { engine_.link_connected(pipe.id, now_); });
         break;
-      case 9:
-        with_link(which, [&](Pipe& pipe) { answer(pipe, "VERSION 1.6.17\r\n"); });
+      case 9:  // The configuration changes.
+        engine_.adopt(snapshot_of(static_cast<unsigned>(which)), now_);
         break;
       case 10:
         with_link(which, [&](Pipe& pipe) { answer(pipe, bytes); });
@@ -163,6 +164,7 @@ class Harness {
   };
   struct Pipe {
     LinkId id;
+    std::uint32_t backend = 0;
     EmbeddedNode::Link state = {};
     std::string to_node = {};
     std::string to_proxy = {};
@@ -242,7 +244,7 @@ class Harness {
       out->consume(piece[0].size());
     }
     OutQueue replies;
-    EmbeddedNode& node = *nodes_[engine_.link_backend(pipe.id)];
+    EmbeddedNode& node = *nodes_[pipe.backend];
     pipe.to_node.erase(0,
                        node.serve(pipe.state, pipe.to_node, now_.unix_time, replies, node_pool_));
     while (!replies.empty()) {
@@ -263,7 +265,7 @@ class Harness {
       std::swap(work, engine_.outbox());
       for (const LinkId id : work.open_links) {
         if (id.index >= pipes_.size()) pipes_.resize(id.index + 1);
-        pipes_[id.index] = Pipe{.id = id};
+        pipes_[id.index] = Pipe{.id = id, .backend = engine_.link_backend(id)};
       }
       for (const ClientId id : work.read_clients)
         for (Peer& peer : peers_)

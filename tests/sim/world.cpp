@@ -21,12 +21,14 @@ std::shared_ptr<const Snapshot> make_snapshot(const Options& options) {
   pool.links_per_node = options.links_per_node;
   if (!options.faults) pool.request_timeout_ms = 1'000'000;  // Chance alone can be slow.
   pool.on_failure = options.failure_is_miss ? OnFailure::kMiss : OnFailure::kError;
+  if (options.failover) pool.on_node_down = OnNodeDown::kFailover;
   snapshot->pools.push_back({"default", nodes, Ring::make(nodes, {}).value(), pool, 0});
   Namespace everything;
   Namespace capped;
   capped.prefix = kCappedPrefix;
   capped.life.ttl_cap_s = kCapS;
   capped.life.ttl_jitter = 0.1;
+  everything.coalesce = capped.coalesce = options.coalesce;
   snapshot->namespaces = NamespaceTable({everything, capped});
   snapshot->limits.value_bytes_max = kValueBytesMax;
   snapshot->limits.requests_per_client_max = 200;
@@ -46,14 +48,18 @@ Options Options::of(std::uint64_t seed) {
   options.faults = random.one_in(2);
   options.lies = options.faults && random.one_in(2);
   options.failure_is_miss = !random.one_in(3);
+  options.coalesce = random.one_in(2);
+  options.failover = random.one_in(3);
   options.requests = 20 + static_cast<std::uint32_t>(random.below(80));
   return options;
 }
 
 std::string Options::text() const {
-  return fmt::format("seed {} (nodes {}, clients {}, links {}, faults {}, lies {}, on_failure {})",
-                     seed, nodes, clients, links_per_node, faults, lies,
-                     failure_is_miss ? "miss" : "error");
+  return fmt::format(
+      "seed {} (nodes {}, clients {}, links {}, faults {}, lies {}, on_failure {}, coalesce {}, "
+      "failover {})",
+      seed, nodes, clients, links_per_node, faults, lies, failure_is_miss ? "miss" : "error",
+      coalesce, failover);
 }
 
 World::World(const Options& options)

@@ -24,6 +24,8 @@ struct Options {
   bool faults = false;  // Nodes die, freeze and refuse; connections break.
   bool lies = false;    // A node drops, doubles and makes up replies.
   bool failure_is_miss = true;
+  bool coalesce = false;         // Gets in flight share requests.
+  bool failover = false;         // Other nodes stand in for those that are down.
   std::uint32_t requests = 150;  // Of each client, about.
 
   [[nodiscard]] static Options of(std::uint64_t seed);
