@@ -68,8 +68,8 @@ Pieces pieces_at(const Cuts& cuts) {
 
 // Each position of a short text; of a longer one those near its line ends, and some more.
 Cuts positions_in(std::string_view text) {
-  static constexpr std::size_t kShort = 200;
-  static constexpr std::size_t kMost = 250;
+  static constexpr std::size_t kShort = 120;
+  static constexpr std::size_t kMost = 120;
   Cuts all;
   const std::size_t stride = text.size() / 50 + 1;
   for (std::size_t at = 1; at < text.size(); ++at) {
