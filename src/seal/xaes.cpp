@@ -68,8 +68,8 @@ void XaesDeriver::prepare(XaesKey& key) noexcept {
   encrypt_blocks(aes_.get(), key.key, zeros, sizeof zeros, l);
   unsigned carry = 0;
   for (int i = 15; i >= 0; --i) {
-    key.k1[i] = static_cast<unsigned char>(l[i] << 1 | carry);
-    carry = l[i] >> 7;
+    key.k1[i] = static_cast<unsigned char>(unsigned{l[i]} << 1 | carry);
+    carry = unsigned{l[i]} >> 7;
   }
   key.k1[15] = static_cast<unsigned char>(key.k1[15] ^ (0x87U & (0U - carry)));
   wipe(l, sizeof l);
