@@ -12,7 +12,7 @@ build=(
   libyaml-cpp-dev
 )
 test=(
-  clang libclang-rt-14-dev clang-format python3 git openssl
+  clang libclang-rt-14-dev clang-format python3 python3-cryptography git openssl
   memcached python3-pymemcache python3-pylibmc libmemcached-dev libmemcached-tools
   php-cli php-memcached libcache-memcached-fast-perl
 )

@@ -7,6 +7,7 @@
 
 #include "app/address.hpp"
 #include "app/spelling.hpp"
+#include "seal/compress.hpp"
 
 namespace tokenring {
 
@@ -19,6 +20,11 @@ usage:
   tokenring where [-c FILE] [--nodes A,B,...] [--exptime N] KEY...
   tokenring reload|drain|stop|status [-c FILE] [--listen ADDR ...]
   tokenring import [--pool NAME] FILE
+  tokenring keygen [--master]
+  tokenring seal --keys FILE --namespace NS --key KEY [--flags N] [--exp T] [--generation N]
+      [--dictionary FILE] <VALUE >SEALED
+  tokenring open --keys FILE --namespace NS --key KEY [--flags N] [--dictionary FILE ...] <SEALED
+  tokenring train-dictionary [--bytes N] SAMPLE... >DICTIONARY
 
 Without a file and without nodes it serves every key from a store of its own.
 
@@ -52,6 +58,22 @@ import: prints what a twemproxy (nutcracker) file comes to, and in comments what
   --pool NAME         the pool to take, where there are several: each is a file, as each listens
   FILE                nutcracker.yml
 
+keygen: prints a key file, to be kept with mode 0600 (umask 077)
+  --master            only a line with another master key, to add to a file
+
+seal, open: from standard input to standard output; open says why it cannot
+  --keys FILE         the key file
+  --namespace NS      the prefix of the key's namespace; bytes outside 33..126 as \xHH
+  --key KEY           the whole key as the client sends it; the same
+  --flags N           the client's flags (default: 0)
+  --exp T             the date in Unix seconds after which it does not open (default: 0, none)
+  --generation N      its group's generation (default: none)
+  --dictionary FILE   compress with it; for open, one it may have been compressed with
+
+train-dictionary: makes a dictionary, which holds parts of the samples: take none that are valid
+  --bytes N           its size at most (default: 16384)
+  SAMPLE              a file with one value; - takes each line of standard input
+
 examples:
   tokenring --nodes 10.0.0.1:11211,10.0.0.2:11211
       put this host's port 11211 in front of two nodes
@@ -76,6 +98,10 @@ struct Parser {
   CLI::App* where = nullptr;
   CLI::App* import = nullptr;
   std::vector<CLI::App*> questions;
+  CLI::App* keygen = nullptr;
+  CLI::App* seal = nullptr;
+  CLI::App* open = nullptr;
+  CLI::App* train = nullptr;
   CLI::Option* workers_given = nullptr;
 
   Parser() {
@@ -89,26 +115,69 @@ struct Parser {
     app.add_flag("--version", version);
     app.require_subcommand(0, 1);
 
-    where = app.add_subcommand("where");
-    where->set_help_flag("-h,--help");
+    add_where();
+    add_seal();
+  }
+
+  CLI::App* add_command(const char* name) {
+    CLI::App* const command = app.add_subcommand(name);
+    command->set_help_flag("-h,--help");
+    return command;
+  }
+
+  void add_where() {
+    where = add_command("where");
     add_once(*where, "-c,--config", line.config_file);
     add_nodes(*where);
     add_once(*where, "--exptime", line.where.exptime);
     where->add_option("KEY", line.where.keys)->required();
-    import = app.add_subcommand("import");
-    import->set_help_flag("-h,--help");
+    import = add_command("import");
     add_once(*import, "--pool", line.import_pool);
     import->add_option("FILE", line.import_file)->required();
     for (const char* name : {"reload", "drain", "stop", "status"}) add_question(name);
   }
 
   void add_question(const char* name) {
-    CLI::App* question = app.add_subcommand(name);
-    question->set_help_flag("-h,--help");
+    CLI::App* const question = add_command(name);
     add_once(*question, "-c,--config", line.config_file);
     question->add_option("--listen", line.listen)->allow_extra_args();
     question->callback([this, name] { line.question = name; });
     questions.push_back(question);
+  }
+
+  void add_seal() {
+    keygen = add_command("keygen");
+    keygen->add_flag("--master", line.keygen.master_only);
+    seal = add_command("seal");
+    open = add_command("open");
+    for (CLI::App* const command : {seal, open}) {
+      add_once(*command, "--keys", line.seal.keys)->required();
+      add_once(*command, "--namespace", line.seal.space)->required();
+      add_once(*command, "--key", line.seal.key)->required();
+      add_once(*command, "--flags", line.seal.flags);
+    }
+    add_once(*seal, "--exp", line.seal.exp);
+    add_once(*seal, "--generation", line.seal.generation);
+    seal->add_option("--dictionary", line.seal.dictionaries)->expected(1);
+    open->add_option("--dictionary", line.seal.dictionaries);
+    train = add_command("train-dictionary");
+    add_once(*train, "--bytes", line.train.bytes)
+        ->check(CLI::Range(std::size_t{256}, Dictionary::kBytesMax));
+    train->add_option("SAMPLE", line.train.samples)->required();
+  }
+
+  // What is to be done, as far as a word or a flag says it.
+  [[nodiscard]] CommandLine::Action action() const {
+    using Action = CommandLine::Action;
+    if (version) return Action::kVersion;
+    if (where->parsed()) return Action::kWhere;
+    if (keygen->parsed()) return Action::kKeygen;
+    if (seal->parsed()) return Action::kSeal;
+    if (open->parsed()) return Action::kOpen;
+    if (train->parsed()) return Action::kTrain;
+    if (import->parsed()) return Action::kImport;
+    if (!line.question.empty()) return Action::kAsk;
+    return check ? Action::kCheck : Action::kRun;
   }
 
   [[nodiscard]] bool names_file() const {
@@ -156,16 +225,7 @@ Result<CommandLine, std::string> parse_command_line(std::vector<std::string> arg
     }
     if (parser.line.config_file.empty() && parser.names_file())
       return unexpected(bad_line("--config: an empty file name"));
-    if (parser.version)
-      parser.line.action = CommandLine::Action::kVersion;
-    else if (parser.where->parsed())
-      parser.line.action = CommandLine::Action::kWhere;
-    else if (parser.import->parsed())
-      parser.line.action = CommandLine::Action::kImport;
-    else if (!parser.line.question.empty())
-      parser.line.action = CommandLine::Action::kAsk;
-    else if (parser.check)
-      parser.line.action = CommandLine::Action::kCheck;
+    parser.line.action = parser.action();
     if (parser.workers_given->count() > 0) parser.line.workers = parser.workers;
     return std::move(parser.line);
   } catch (const std::exception& error) {
@@ -214,8 +274,9 @@ std::string_view help_text() noexcept {
 std::vector<std::string> option_names() {
   const Parser parser;
   std::vector<std::string> names;
-  std::vector<const CLI::App*> apps{&parser.app, parser.where, parser.import};
-  apps.insert(apps.end(), parser.questions.begin(), parser.questions.end());
+  std::vector<const CLI::App*> apps =
+      parser.app.get_subcommands([](const CLI::App*) { return true; });
+  apps.push_back(&parser.app);
   for (const CLI::App* app : apps)
     for (const CLI::Option* option : app->get_options()) names.push_back(option->get_name());
   return names;

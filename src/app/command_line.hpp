@@ -8,13 +8,26 @@
 #include <vector>
 
 #include "app/config.hpp"
+#include "app/seal_command.hpp"
 #include "app/where.hpp"
 #include "tokenring/result.hpp"
 
 namespace tokenring {
 
 struct CommandLine {
-  enum class Action : std::uint8_t { kRun, kCheck, kWhere, kAsk, kImport, kHelp, kVersion };
+  enum class Action : std::uint8_t {
+    kRun,
+    kCheck,
+    kWhere,
+    kKeygen,
+    kSeal,
+    kOpen,
+    kTrain,
+    kAsk,
+    kImport,
+    kHelp,
+    kVersion,
+  };
 
   Action action = Action::kRun;
   std::string config_file;          // Empty: the defaults.
@@ -26,6 +39,9 @@ struct CommandLine {
   WhereOptions where;
   std::string import_file;
   std::string import_pool;  // Empty: the only one.
+  KeygenOptions keygen;
+  SealCommand seal;  // For opening too.
+  TrainOptions train;
 };
 
 // `arguments` without the program's name. The error is one line.

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <exception>
 #include <iostream>
+#include <optional>
 
 #include "app/ask.hpp"
 #include "app/command_line.hpp"
@@ -64,36 +65,45 @@ int print_import(const CommandLine& line) {
   return 0;
 }
 
+// What needs no configuration; nothing where the action is not of these.
+std::optional<int> without_config(const CommandLine& line) {
+  const UnixTime now{std::time(nullptr)};
+  switch (line.action) {
+    case CommandLine::Action::kHelp:
+      fmt::print("{}", help_text());
+      return 0;
+    case CommandLine::Action::kVersion:
+      fmt::print("tokenring {}\n", TOKENRING_VERSION);
+      return 0;
+    case CommandLine::Action::kKeygen:
+      return keygen(line.keygen, system_entropy(), std::cout, std::cerr);
+    case CommandLine::Action::kSeal:
+      return seal_value(line.seal, now, system_entropy(), std::cin, std::cout, std::cerr);
+    case CommandLine::Action::kOpen:
+      return open_value(line.seal, now, std::cin, std::cout, std::cerr);
+    case CommandLine::Action::kTrain:
+      return train(line.train, std::cin, std::cout, std::cerr);
+    case CommandLine::Action::kImport:
+      return print_import(line);
+    case CommandLine::Action::kAsk:
+      return ask(line, line.question, std::cout, std::cerr);
+    case CommandLine::Action::kRun:
+    case CommandLine::Action::kCheck:
+    case CommandLine::Action::kWhere:
+      break;
+  }
+  return std::nullopt;
+}
+
 int start(int argc, char** argv) {
   const auto line = parse_command_line({argv + std::min(argc, 1), argv + argc});
   if (!line) return fail(line.error());
-  if (line->action == CommandLine::Action::kHelp) {
-    fmt::print("{}", help_text());
-    return 0;
-  }
-  if (line->action == CommandLine::Action::kVersion) {
-    fmt::print("tokenring {}\n", TOKENRING_VERSION);
-    return 0;
-  }
-  if (line->action == CommandLine::Action::kImport) return print_import(*line);
-  if (line->action == CommandLine::Action::kAsk)
-    return ask(*line, line->question, std::cout, std::cerr);
+  if (const std::optional<int> code = without_config(*line)) return *code;
   const auto config = effective_config(*line);
   if (!config) return fail(config.error());
-  switch (line->action) {
-    case CommandLine::Action::kCheck:
-      return check(*line, *config);
-    case CommandLine::Action::kWhere:
-      return answer_where(*line, *config);
-    case CommandLine::Action::kRun:
-      return run(*line, *config);
-    case CommandLine::Action::kAsk:
-    case CommandLine::Action::kImport:
-    case CommandLine::Action::kHelp:
-    case CommandLine::Action::kVersion:
-      break;
-  }
-  return 1;
+  if (line->action == CommandLine::Action::kCheck) return check(*line, *config);
+  if (line->action == CommandLine::Action::kWhere) return answer_where(*line, *config);
+  return run(*line, *config);
 }
 
 }  // namespace

@@ -277,3 +277,46 @@ TEST_CASE("a misspelt word is guessed, a strange one is not") {
   CHECK(closest("", kWords).empty());
   CHECK(closest(std::string(1000, 'l'), kWords).empty());
 }
+
+TEST_CASE("keys and sealed values have commands of their own") {
+  CHECK(parsed({"keygen"}).action == Action::kKeygen);
+  CHECK(!parsed({"keygen"}).keygen.master_only);
+  CHECK(parsed({"keygen", "--master"}).keygen.master_only);
+  const CommandLine seal =
+      parsed({"seal", "--keys", "k", "--namespace", "", "--key=-x", "--flags", "4294967295",
+              "--exp", "1790000000", "--generation", "18446744073709551615", "--dictionary", "d"});
+  CHECK(seal.action == Action::kSeal);
+  CHECK(seal.seal.keys == "k");
+  CHECK(seal.seal.space.empty());
+  CHECK(seal.seal.key == "-x");
+  CHECK(seal.seal.flags == UINT32_MAX);
+  CHECK(seal.seal.exp == 1'790'000'000);
+  CHECK(seal.seal.generation == UINT64_MAX);
+  CHECK(seal.seal.dictionaries == std::vector<std::string>{"d"});
+  const CommandLine open =
+      parsed({"open", "--keys", "k", "--namespace", "n", "--key", "x", "--dictionary", "a", "b"});
+  CHECK(open.action == Action::kOpen);
+  CHECK(open.seal.dictionaries.size() == 2);
+  CHECK(!open.seal.generation);
+  CHECK(parsed({"train-dictionary", "--bytes", "4096", "a", "-"}).train.samples.size() == 2);
+  CHECK(error_of({"open", "--namespace", "n", "--key", "x"}) ==
+        "tokenring: --keys is required; see tokenring --help");
+  CHECK(error_of({"seal", "--keys", "k", "--namespace", "n", "--key", "x", "--flags", "-1"})
+            .starts_with("tokenring: "));
+  CHECK(error_of({"train-dictionary"}) == "tokenring: SAMPLE is required; see tokenring --help");
+}
+
+TEST_CASE("keygen makes a file that can be read, of keys that differ") {
+  std::ostringstream first;
+  std::ostringstream second;
+  std::ostringstream line;
+  std::ostringstream errors;
+  CHECK(keygen({}, system_entropy(), first, errors) == 0);
+  CHECK(keygen({}, system_entropy(), second, errors) == 0);
+  CHECK(keygen({.master_only = true}, system_entropy(), line, errors) == 0);
+  CHECK(errors.str().empty());
+  CHECK(first.str() != second.str());
+  const auto keyring = Keyring::parse(first.str() + line.str(), "keys");
+  REQUIRE(keyring);
+  CHECK((*keyring)->master_count() == 2);
+}
