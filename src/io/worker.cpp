@@ -17,8 +17,9 @@ namespace tokenring {
 
 namespace {
 
-constexpr int kEventsMax = 256;  // Events taken from the kernel at once.
-constexpr int kRoundsMax = 8;    // Times the ready list is taken before anything is sent.
+constexpr int kEventsMax = 256;          // Events taken from the kernel at once.
+constexpr int kRoundsMax = 8;            // Times the ready list is taken before anything is sent.
+constexpr std::int64_t kTurnMsMax = 50;  // What a turn counts for on the engine's clock.
 
 constexpr std::uint64_t packed(std::uint8_t kind, std::uint32_t index, std::uint32_t generation) {
   return std::uint64_t{kind} << 60 | std::uint64_t{generation & 0xFFF'FFFF} << 32 | index;
@@ -116,7 +117,7 @@ void Worker::run() noexcept {
   while (!stopping_ && !(draining_ && engine_.client_count() == 0)) {
     gather();
     int count = ::epoll_wait(epoll_.get(), events.data(), kEventsMax, wait_ms());
-    now_ = read_clock();
+    begin_turn();
     for (int round = 0; count > 0; ++round) {
       for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
@@ -137,8 +138,26 @@ void Worker::run() noexcept {
     }
     carry_out();
     flush_held();
-    engine_.end_turn(read_clock());
+    engine_.end_turn(time_now());
   }
+}
+
+Now Worker::time_now() const noexcept {
+  Now now = read_clock();
+  now.instant.ns -= stalled_ns_;
+  return now;
+}
+
+// Time in which this process did not run is no node's fault and counts for no deadline: the answers
+// may have been here all along.
+void Worker::begin_turn() noexcept {
+  Now now = time_now();
+  const std::int64_t over_ns = now.instant.ns - now_.instant.ns - kTurnMsMax * 1'000'000;
+  if (over_ns > 0) {
+    stalled_ns_ += over_ns;
+    now.instant.ns -= over_ns;
+  }
+  now_ = now;
 }
 
 int Worker::wait_ms() const noexcept {

@@ -96,6 +96,8 @@ class Worker {
   void watch_listeners() noexcept;
   void unwatch_listeners() noexcept;
   [[nodiscard]] int wait_ms() const noexcept;
+  [[nodiscard]] Now time_now() const noexcept;
+  void begin_turn() noexcept;
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;
   void accept_clients(std::uint32_t listener) noexcept;
@@ -127,6 +129,7 @@ class Worker {
   bool stopping_ = false;
   bool draining_ = false;
   Now now_;
+  std::int64_t stalled_ns_ = 0;  // By which the engine's clock is behind.
   Engine engine_;
   Pacer pacer_;
   Instant next_tick_;

@@ -120,6 +120,17 @@ class LostNodes(Faults):
         self.accepts_writes(self.client, self.lost)
         self.assertEqual(self.client.get(self.lost), b"new")
 
+    def test_proxy_that_was_stopped_blames_no_node(self):
+        self.nodes[0].freeze()
+        self.client.send(b"get %s\r\n" % self.lost)
+        time.sleep(0.2)  # It is on its way to the node.
+        self.server.freeze()
+        self.nodes[0].thaw()
+        time.sleep(1.3)  # More than request_timeout; the answer is there long before.
+        self.server.thaw()
+        hit = b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (self.lost, len(self.lost), self.lost)
+        self.assertEqual(self.client.until(b"END\r\n"), hit)
+
     def test_restarted_node_is_empty_not_wrong(self):
         self.nodes[0].restart()
         eventually(lambda: self.client.command(b"set %s 0 0 1\r\n1\r\n" % self.lost) == b"STORED\r\n", 8 * SLOW)
