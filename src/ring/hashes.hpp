@@ -16,7 +16,7 @@ namespace tokenring {
 // Only xxh3 reads `seed`. All but xxh3 return 32 bits or fewer.
 using HashFunction = std::uint64_t (*)(std::string_view text, std::uint64_t seed) noexcept;
 
-enum class Dialect : std::uint8_t { kC, kJava };
+enum class HashDialect : std::uint8_t { kC, kJava };
 
 struct KeyHashRow {
   KeyHash hash;
@@ -24,8 +24,8 @@ struct KeyHashRow {
   HashFunction c;
   HashFunction java;
 
-  [[nodiscard]] constexpr HashFunction in(Dialect dialect) const noexcept {
-    return dialect == Dialect::kJava ? java : c;
+  [[nodiscard]] constexpr HashFunction in(HashDialect dialect) const noexcept {
+    return dialect == HashDialect::kJava ? java : c;
   }
 };
 

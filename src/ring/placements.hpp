@@ -21,7 +21,7 @@ struct PlacementRow {
 
   KeyHash hash;       // Unless configured.
   KeyHashSet hashes;  // That may be configured.
-  Dialect dialect = Dialect::kC;
+  HashDialect dialect = HashDialect::kC;
   bool ring = true;  // A circle of 32 bits: a hash of 15 bits would land on one node of it.
 
   bool tagged = false;   // By default, with "{}".
