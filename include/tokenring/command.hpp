@@ -110,6 +110,11 @@ inline constexpr std::array kCommandRows = {
   X(kNodeError, "SERVER_ERROR node refused the request")                                    \
   X(kNodeBadReply, "SERVER_ERROR bad reply from node")                                      \
   X(kBusy, "SERVER_ERROR too many requests in flight")                                      \
+  X(kNonNumeric, "CLIENT_ERROR cannot increment or decrement non-numeric value")            \
+  X(kSealedArithmetic, "CLIENT_ERROR sealed values cannot be changed in place here")        \
+  X(kNoTokenLife, "CLIENT_ERROR value does not say when it expires")                        \
+  X(kCannotSeal, "SERVER_ERROR cannot seal the value")                                      \
+  X(kTooManyChanges, "SERVER_ERROR too many concurrent changes of this item")               \
   X(kFanOutFailed, "SERVER_ERROR not every node answered")                                  \
   X(kTooManyClients, "ERROR Too many open connections")
 

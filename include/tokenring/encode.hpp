@@ -24,6 +24,7 @@ struct Plan {
   std::optional<Expiry> ttl = std::nullopt;     // Sent as T; empty: none (never, or untouched).
   std::optional<Expiry> vivify = std::nullopt;  // Sent as N; empty: none.
   std::size_t value_bytes = 0;                  // Storage commands.
+  std::string_view more_flags = {};             // The proxy's own wishes, each after a blank.
 };
 
 // Whether the request goes upstream as a text command, whose reply carries no opaque.

@@ -90,8 +90,8 @@ struct SealOptions {
 
 struct OpenResult {
   OpenOutcome outcome = OpenOutcome::kMalformed;
-  std::size_t size = 0;   // Of the plaintext; 0 unless opened.
-  EnvelopeHeader header;  // As authenticated, for kOpened and kExpired; else untrue or empty.
+  std::size_t size = 0;        // Of the plaintext; 0 unless opened.
+  EnvelopeHeader header = {};  // As authenticated, for kOpened and kExpired; else untrue or empty.
 
   [[nodiscard]] bool opened() const noexcept { return outcome == OpenOutcome::kOpened; }
 };

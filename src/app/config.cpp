@@ -1,44 +1,21 @@
 #include "app/config.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <set>
 #include <thread>
 
 #include "app/config_draft.hpp"
 #include "app/quantity.hpp"
+#include "app/read_file.hpp"
+#include "app/seal_material.hpp"
 
 namespace tokenring {
 
 namespace {
-
-// The whole file; `limit` bytes at most, so that a device in its place ends too. 0 or an errno.
-int read_file(const std::string& path, std::size_t limit, std::string& into) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return errno;
-  int error = 0;
-  ssize_t got = 1;
-  while (got > 0 && into.size() < limit) {
-    char piece[65536];
-    got = read(file, piece, std::min(sizeof piece, limit - into.size()));
-    if (got < 0) {
-      error = errno;
-      if (error != EINTR) break;
-      error = 0;
-      got = 1;
-    } else {
-      into.append(piece, static_cast<std::size_t>(got));
-    }
-  }
-  close(file);
-  return error;
-}
 
 PoolConfig default_pool() {
   PoolConfig pool;
@@ -108,6 +85,20 @@ ReachedNodes reached(const PoolConfig& pool, const Names& names) {
   return reached;
 }
 
+// The keys of the sealed namespaces, in the order of the snapshot's table.
+void derive_keys(const SealMaterial& material, Snapshot& snapshot) {
+  if (material.keyring == nullptr) return;
+  std::vector<std::string> names;
+  for (const Namespace& space : snapshot.namespaces.all()) {
+    names.push_back(space.prefix);
+    snapshot.has_blind_keys |= space.seal.blind_keys;
+  }
+  snapshot.keyring = material.keyring;
+  snapshot.keys = NamespaceKeys::derive(*material.keyring, names);
+  for (const auto& [path, dictionary] : material.dictionaries)
+    snapshot.dictionaries.push_back(dictionary);
+}
+
 }  // namespace
 
 Config default_config() {
@@ -150,7 +141,8 @@ Result<Config, std::string> read_config(const std::string& path) {
 }
 
 Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config& config,
-                                                                   const Names& names) {
+                                                                   const Names& names,
+                                                                   const SealMaterial& material) {
   const auto snapshot = std::make_shared<Snapshot>();
   snapshot->allows_flush_all = config.flush_all;
   for (const PoolConfig& pool : config.pools) {
@@ -180,18 +172,24 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
     namespaces.push_back({.prefix = space.prefix,
                           .pool = static_cast<std::uint32_t>(pool - config.pools.begin()),
                           .life = space.life,
+                          .seal = space.seal,
                           .coalesce = space.coalesce});
+    if (const auto found = material.dictionaries.find(space.dictionary);
+        found != material.dictionaries.end())
+      namespaces.back().seal.dictionary = found->second;
     snapshot->allows_flush_all &= space.flush_all;
   }
   const bool has_default = std::any_of(namespaces.begin(), namespaces.end(),
                                        [](const Namespace& space) { return space.prefix.empty(); });
   if (const auto only = only_pool(config); only && !has_default)
-    namespaces.push_back({.prefix = {}, .pool = *only, .life = {}});
+    namespaces.push_back({.prefix = {}, .pool = *only, .life = {}, .seal = {}});
   snapshot->namespaces = NamespaceTable(std::move(namespaces));
+  derive_keys(material, *snapshot);
   snapshot->limits = config.limits;
   snapshot->limits.clients_per_worker_max = clients_per_worker(config);
-  snapshot->tallies = std::make_shared<Tallies>(worker_count(config), snapshot->backend_count(),
-                                                snapshot->namespaces.all().size());
+  snapshot->tallies = std::make_shared<Tallies>(
+      worker_count(config), snapshot->backend_count(), snapshot->namespaces.all().size(),
+      material.keyring ? material.keyring->master_count() : 0);
   return std::shared_ptr<const Snapshot>(snapshot);
 }
 

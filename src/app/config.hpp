@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/key_file.hpp"
 #include "io/log.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/snapshot.hpp"
@@ -22,6 +23,17 @@
 #include "tokenring/ring.hpp"
 
 namespace tokenring {
+
+// Where keys come from: one of them, or none.
+struct KeySource {
+  std::string file;
+  std::string credential;
+  KeyCommand command;  // argv empty: none.
+
+  [[nodiscard]] bool any() const noexcept {
+    return !file.empty() || !credential.empty() || !command.argv.empty();
+  }
+};
 
 struct PoolConfig {
   std::string name;
@@ -37,6 +49,8 @@ struct NamespaceConfig {
   std::string prefix;  // Empty: all keys that no other namespace claims.
   std::string pool;    // The name of one of Config::pools.
   LifeRules life;
+  SealRules seal;
+  std::string dictionary;  // Path of a file; empty: none.
   bool coalesce = false;
   bool flush_all = true;
 };
@@ -51,6 +65,7 @@ struct Config {
   Limits limits;  // But for clients_per_worker_max, which follows from the two above.
   std::int64_t coalesce_max_us = 100;  // 0: off.
   std::int64_t drain_timeout_ms = 10'000;
+  KeySource keys;
   bool flush_all = true;  // Whether clients may flush all nodes.
   LogLevel log_level = LogLevel::kInfo;
   // "unix:/path", or "" for none. Unset: an abstract socket named for the first listening address.
@@ -80,14 +95,17 @@ struct NamePlaces {
   std::string chosen;            // One of them: where a node that is not expanded is reached.
   friend bool operator==(const NamePlaces&, const NamePlaces&) = default;
 };
+struct SealMaterial;
+
 // By the node's address, as in the file.
 using Names = std::map<std::string, NamePlaces, std::less<>>;
 
 // A node whose name is not among `names` stands there at its name, which leads nowhere.
 // Where there is one pool and no namespace has the empty prefix, one is added: every key has a
 // pool.
+// REQUIRES: the material that the configuration names.
 [[nodiscard]] Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
-    const Config& config, const Names& names = {});
+    const Config& config, const Names& names, const SealMaterial& material);
 
 // Where the control socket is, in the form of io/handover.hpp; empty: there is none.
 [[nodiscard]] std::string control_name(const Config& config);

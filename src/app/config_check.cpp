@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <map>
 
 #include "app/config_draft.hpp"
@@ -94,6 +95,56 @@ void check_pool_of(NamespaceDraft& space, const Draft& draft, Errors& errors) {
   }
 }
 
+// What sealing takes: keys, a deadline where it begins, and a ring that can hide names.
+void check_seal(const NamespaceDraft& draft, const Draft& all, Errors& errors) {
+  const SealRules& seal = draft.space.seal;
+  const auto add = [&](Position at, std::string_view key, std::string_view message) {
+    errors.add(at, fmt::format("{}.{}", draft.key, key), message);
+  };
+  if (!seal.seals()) {
+    constexpr std::string_view kNeedsSeal =
+        "has no effect without seal = \"require\" or \"migrate\"";
+    if (seal.blind_keys) add(draft.blind_keys_at, "blind_keys", kNeedsSeal);
+    if (seal.compress) add(draft.compress_at, "compress", kNeedsSeal);
+    if (draft.space.life.max_age_s > 0) add(draft.max_age_at, "max_age", kNeedsSeal);
+    return;
+  }
+  if (!all.config.keys.any())
+    add(draft.seal_at, "seal",
+        "needs keys; give [keys] file = \"PATH\", made with `tokenring keygen`");
+  const bool migrates = seal.mode == SealMode::kMigrate;
+  if (migrates && draft.seal_until_at == Position{})
+    add(draft.seal_at, "seal",
+        "\"migrate\" needs a deadline; give seal_until = \"2026-12-31T00:00:00Z\", or so");
+  if (!migrates && draft.seal_until_at != Position{})
+    add(draft.seal_until_at, "seal_until", "has no effect without seal = \"migrate\"");
+  if (migrates && seal.blind_keys)
+    add(draft.blind_keys_at, "blind_keys",
+        "would look for what is there under other names; give it with seal = \"require\"");
+  if (draft.dictionary_at != Position{} && !seal.compress)
+    add(draft.dictionary_at, "dictionary", "has no effect without compress = true");
+  const auto pool = std::find_if(all.pools.begin(), all.pools.end(), [&](const PoolDraft& other) {
+    return other.pool.name == draft.space.pool;
+  });
+  if (!seal.blind_keys || pool == all.pools.end()) return;
+  const std::string tag = pool->pool.ring.hash_tag.value_or("");
+  if (std::any_of(tag.begin(), tag.end(),
+                  [](char c) { return std::isalnum(c) || c == '-' || c == '_'; }))
+    add(draft.blind_keys_at, "blind_keys",
+        fmt::format("needs a hash_tag of characters that blinded keys do not have; {} is that of "
+                    "pool {}",
+                    quoted(tag), draft.space.pool));
+}
+
+void check_keys(const Draft& draft, Errors& errors) {
+  const KeySource& keys = draft.config.keys;
+  const int sources = (keys.file.empty() ? 0 : 1) + (keys.credential.empty() ? 0 : 1) +
+                      (keys.command.argv.empty() ? 0 : 1);
+  if (sources > 1)
+    errors.add(draft.keys_at, "keys",
+               "come from several places; give one of file, credential, command");
+}
+
 void check_namespaces(Draft& draft, Errors& errors) {
   std::map<std::string_view, const NamespaceDraft*> seen;
   for (NamespaceDraft& space : draft.namespaces) {
@@ -112,6 +163,7 @@ void check_namespaces(Draft& draft, Errors& errors) {
                              quoted(space.space.prefix), other->second->key));
     }
     check_pool_of(space, draft, errors);
+    check_seal(space, draft, errors);
     if (life.ttl_cap_s > 0 && life.ttl_default_s > life.ttl_cap_s) {
       const std::string cap = duration_text(life.ttl_cap_s * 1'000'000);
       errors.add(space.ttl_default_at, space.key + ".ttl_default",
@@ -150,6 +202,7 @@ void check_draft(Draft& draft, Errors& errors) {
   for (PoolDraft& pool : draft.pools) check_stand_in(pool, draft, errors);
   check_namespaces(draft, errors);
   check_embedded(draft, errors);
+  check_keys(draft, errors);
   const auto serves_keys = [&](const PoolDraft& pool) {
     return std::none_of(draft.pools.begin(), draft.pools.end(), [&](const PoolDraft& other) {
       return other.pool.gutter == pool.pool.name;

@@ -32,12 +32,19 @@ struct NamespaceDraft {
   Position prefix_at;
   Position pool_at;
   Position ttl_default_at;
+  Position max_age_at;
+  Position seal_at;
+  Position seal_until_at;
+  Position blind_keys_at;
+  Position compress_at;
+  Position dictionary_at;
 };
 
 struct Draft {
   Config config;  // Without pools and namespaces.
   Position value_bytes_max_at;
   Position memory_at;
+  Position keys_at;
   std::vector<PoolDraft> pools;
   std::vector<NamespaceDraft> namespaces;
 };

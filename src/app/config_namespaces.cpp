@@ -4,11 +4,13 @@
 
 #include "app/config_draft.hpp"
 #include "app/config_rows.hpp"
+#include "policy/claims.hpp"
 
 namespace tokenring {
 
 namespace {
 
+constexpr Range kSkewS{0, 3600};
 constexpr Range kLifeS{0, std::int64_t{3650} * 24 * 3600};
 // A node's key has 250 bytes; this leaves room for what may stand for the rest of a client's key.
 constexpr std::size_t kPrefixBytesMax = 128;
@@ -34,6 +36,52 @@ void read_pool_name(const Value& value, NamespaceDraft& draft) {
   take(value.text(), draft.space.pool);
 }
 
+template <typename T, std::size_t N>
+void take_named(const Value& value, const std::array<std::string_view, N>& words,
+                const std::array<T, N>& meanings, T& to) {
+  const auto named = [&](std::string_view word) -> std::optional<T> {
+    for (std::size_t i = 0; i < N; ++i)
+      if (word == words[i]) return meanings[i];
+    return std::nullopt;
+  };
+  take_word(value, words, named, to);
+}
+
+void read_seal(const Value& value, NamespaceDraft& draft) {
+  draft.seal_at = value.position();
+  constexpr std::array<std::string_view, 3> kWords{"off", "migrate", "require"};
+  constexpr std::array kMeanings{SealMode::kOff, SealMode::kMigrate, SealMode::kRequire};
+  take_named(value, kWords, kMeanings, draft.space.seal.mode);
+}
+
+void read_seal_until(const Value& value, NamespaceDraft& draft) {
+  draft.seal_until_at = value.position();
+  const std::optional<std::string> text = value.text("a time, such as \"2026-12-31T00:00:00Z\"");
+  if (!text) return;
+  const std::optional<std::int64_t> seconds = parse_rfc3339(*text);
+  if (!seconds)
+    value.fail(
+        fmt::format("{} is no time; give one such as \"2026-12-31T00:00:00Z\"", quoted(*text)));
+  draft.space.seal.migrate_until = {seconds.value_or(0)};
+}
+
+void read_ttl_from_token(const Value& value, NamespaceDraft& draft) {
+  if (value.is_text()) {
+    constexpr std::array<std::string_view, 1> kWords{"strict"};
+    constexpr std::array kMeanings{TokenLife::kStrict};
+    return take_named(value, kWords, kMeanings, draft.space.life.token_life);
+  }
+  bool follows = false;
+  take(value.boolean(), follows);
+  draft.space.life.token_life = follows ? TokenLife::kFollow : TokenLife::kIgnore;
+}
+
+void read_dictionary(const Value& value, NamespaceDraft& draft) {
+  draft.dictionary_at = value.position();
+  take(value.text("the path of a file that `tokenring train-dictionary` made"),
+       draft.space.dictionary);
+}
+
 constexpr std::array kNamespaceRows{
     Row<NamespaceDraft>{"prefix", read_prefix},
     Row<NamespaceDraft>{"pool", read_pool_name},
@@ -52,6 +100,34 @@ constexpr std::array kNamespaceRows{
                         [](const Value& value, NamespaceDraft& draft) {
                           take(value.number(0, 1), draft.space.life.ttl_jitter);
                         }},
+    Row<NamespaceDraft>{"max_age",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          draft.max_age_at = value.position();
+                          take(value.duration(TimeUnit::kSecond, kLifeS),
+                               draft.space.life.max_age_s);
+                        }},
+    Row<NamespaceDraft>{"ttl_from_token", read_ttl_from_token},
+    Row<NamespaceDraft>{"skew",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          take(value.duration(TimeUnit::kSecond, kSkewS), draft.space.life.skew_s);
+                        }},
+    Row<NamespaceDraft>{"seal", read_seal},
+    Row<NamespaceDraft>{"seal_until", read_seal_until},
+    Row<NamespaceDraft>{"blind_keys",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          draft.blind_keys_at = value.position();
+                          take(value.boolean(), draft.space.seal.blind_keys);
+                        }},
+    Row<NamespaceDraft>{"arithmetic",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          take(value.boolean(), draft.space.seal.arithmetic);
+                        }},
+    Row<NamespaceDraft>{"compress",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          draft.compress_at = value.position();
+                          take(value.boolean(), draft.space.seal.compress);
+                        }},
+    Row<NamespaceDraft>{"dictionary", read_dictionary},
     Row<NamespaceDraft>{"coalesce",
                         [](const Value& value, NamespaceDraft& draft) {
                           take(value.boolean(), draft.space.coalesce);

@@ -25,6 +25,7 @@ constexpr Range kPendingPerBackend{1, 16 << 20};
 constexpr Range kOutputBytes{4 * kKiB, kGiB};
 constexpr Range kClients{1, 16 << 20};
 constexpr Range kMemoryBytes{kMiB, 32 * kGiB};
+constexpr Range kKeyCommandMs{100, 600'000};
 constexpr Range kInFlight{1, 1 << 28};
 constexpr Range kBufferBytes{kMiB, 64 * kGiB};
 constexpr Range kClientTimeoutS{0, 30 * 24 * 3600};
@@ -126,6 +127,39 @@ constexpr std::array kLimitRows{
                }},
 };
 
+void read_key_file_name(const Value& value, Draft& draft) {
+  draft.keys_at = value.position();
+  take(value.text("the path of a file that `tokenring keygen` made"), draft.config.keys.file);
+}
+
+void read_key_command_words(const Value& value, Draft& draft) {
+  draft.keys_at = value.position();
+  constexpr std::string_view kForm = "a program and its arguments, such as [\"/usr/bin/unwrap\"]";
+  for (const Value& element : value.elements(kForm)) {
+    const std::optional<std::string> word = element.text(kForm);
+    if (word) draft.config.keys.command.argv.push_back(*word);
+  }
+  const auto& words = draft.config.keys.command.argv;
+  if (!words.empty() && !words[0].starts_with('/'))
+    value.fail(fmt::format("{} is no absolute path; give one, for no shell looks it up",
+                           quoted(words[0])));
+}
+
+constexpr std::array kKeyRows{
+    Row<Draft>{"file", read_key_file_name},
+    Row<Draft>{"credential",
+               [](const Value& value, Draft& draft) {
+                 draft.keys_at = value.position();
+                 take(value.text("the name of a systemd credential"), draft.config.keys.credential);
+               }},
+    Row<Draft>{"command", read_key_command_words},
+    Row<Draft>{"command_timeout",
+               [](const Value& value, Draft& draft) {
+                 take(value.duration(TimeUnit::kMillisecond, kKeyCommandMs),
+                      draft.config.keys.command.timeout_ms);
+               }},
+};
+
 constexpr std::array kEmbeddedRows{
     Row<Draft>{"memory",
                [](const Value& value, Draft& draft) {
@@ -158,6 +192,8 @@ constexpr std::array kTopRows{
                [](const Value& value, Draft& draft) { read_table(value, kLimitRows, draft); }},
     Row<Draft>{"embedded",
                [](const Value& value, Draft& draft) { read_table(value, kEmbeddedRows, draft); }},
+    Row<Draft>{"keys",
+               [](const Value& value, Draft& draft) { read_table(value, kKeyRows, draft); }},
     Row<Draft>{"pools", read_pools},
     Row<Draft>{"namespaces", read_namespaces},
 };
@@ -173,6 +209,7 @@ std::vector<std::string> known_keys() {
   append_keys("", kTopRows, keys);
   append_keys("limits.", kLimitRows, keys);
   append_keys("embedded.", kEmbeddedRows, keys);
+  append_keys("keys.", kKeyRows, keys);
   append_pool_keys(keys);
   append_namespace_keys(keys);
   return keys;

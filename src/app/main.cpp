@@ -11,6 +11,7 @@
 #include "app/command_line.hpp"
 #include "app/import.hpp"
 #include "app/run.hpp"
+#include "app/seal_material.hpp"
 #include "app/where.hpp"
 #include "io/resolver.hpp"
 #include "tokenring/version.hpp"
@@ -25,7 +26,10 @@ int fail(std::string_view line) {
 }
 
 int check(const CommandLine& line, const Config& config) {
-  if (const auto snapshot = make_snapshot(config); !snapshot) return fail(snapshot.error());
+  const auto material = read_seal_material(config);
+  if (!material) return fail(material.error());
+  if (const auto snapshot = make_snapshot(config, {}, *material); !snapshot)
+    return fail(snapshot.error());
   fmt::print("{}: ok\n{}\n", line.config_file.empty() ? "defaults" : line.config_file,
              summary(config));
   return 0;
@@ -50,7 +54,9 @@ Names names_of_expanded(const Config& config) {
 }
 
 int answer_where(const CommandLine& line, const Config& config) {
-  const auto snapshot = make_snapshot(config, names_of_expanded(config));
+  const auto material = read_seal_material(config);
+  if (!material) return fail(material.error());
+  const auto snapshot = make_snapshot(config, names_of_expanded(config), *material);
   if (!snapshot) return fail(snapshot.error());
   return where(**snapshot, line.where, UnixTime{std::time(nullptr)}, std::cin, std::cout,
                std::cerr);

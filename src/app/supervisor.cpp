@@ -63,7 +63,12 @@ void Supervisor::run() {
 
 // Workers start when all names are there, or when they have been waited for.
 void Supervisor::begin() {
-  if (const auto sound = make_snapshot(config_); !sound) throw std::runtime_error(sound.error());
+  auto material = read_seal_material(config_);
+  if (!material) throw std::runtime_error(material.error());
+  material_ = *std::move(material);
+  if (const auto sound = make_snapshot(config_, {}, material_); !sound)
+    throw std::runtime_error(sound.error());
+  tell_of_keys();
   given_ = inherited_sockets();
   book_.use(config_, read_clock().instant);
   look_up_names(book_);
@@ -75,7 +80,7 @@ void Supervisor::begin() {
 
 void Supervisor::serve() {
   if (line_.takeover) find_predecessor();
-  if (const auto adopted = adopt(config_, book_); !adopted)
+  if (const auto adopted = adopt(config_, book_, material_); !adopted)
     throw std::runtime_error(adopted.error());
   listeners_ = open_listeners(config_.listen, worker_count_, std::move(given_));
   if (listeners_.left_out > 0) {

@@ -15,6 +15,7 @@
 #include "app/config.hpp"
 #include "app/listeners.hpp"
 #include "app/names.hpp"
+#include "app/seal_material.hpp"
 #include "io/control.hpp"
 #include "io/resolver.hpp"
 #include "io/worker.hpp"
@@ -43,6 +44,7 @@ class Supervisor {
   struct Pending {
     Config config;
     NameBook book;
+    SealMaterial material;
     Reply reply;
     std::uint64_t number = 0;
   };
@@ -70,7 +72,9 @@ class Supervisor {
                  const Result<std::vector<std::string>, std::string>& found);
   void take_change(const NameBook::Change& change);
   // Builds a snapshot for the workers; an error if there can be none, and then nothing changed.
-  [[nodiscard]] Result<bool, std::string> adopt(const Config& config, const NameBook& book);
+  [[nodiscard]] Result<bool, std::string> adopt(const Config& config, const NameBook& book,
+                                                const SealMaterial& material);
+  void tell_of_keys() const;
   [[nodiscard]] std::vector<NodeAddress> reach_nodes(const Config& config,
                                                      const Snapshot& snapshot);
 
@@ -84,6 +88,7 @@ class Supervisor {
   std::uint64_t pendings_ = 0;  // Numbers them.
   std::optional<Pending> pending_;
   NameBook book_;
+  SealMaterial material_;
   FailedPlaces failed_places_;
   std::map<std::string, std::shared_ptr<EmbeddedStore>> stores_;  // By pool and node.
   std::shared_ptr<const Snapshot> snapshot_;

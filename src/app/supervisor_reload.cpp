@@ -34,10 +34,15 @@ void Supervisor::reload(const Reply& reply) {
 
   NameBook book = book_;
   book.use(*config, read_clock().instant);
-  if (const auto sound = make_snapshot(*config, book.names()); !sound)
+  auto material = read_seal_material(*config);
+  if (!material) return refuse(reply, material.error());
+  if (const auto sound = make_snapshot(*config, book.names(), *material); !sound)
     return refuse(reply, sound.error());
-  pending_ = Pending{
-      .config = *std::move(config), .book = std::move(book), .reply = reply, .number = ++pendings_};
+  pending_ = Pending{.config = *std::move(config),
+                     .book = std::move(book),
+                     .material = *std::move(material),
+                     .reply = reply,
+                     .number = ++pendings_};
   look_up_names(pending_->book);
   if (pending_->book.all_answered()) return finish_reload();
   control_.after(kNamesWaitMs, [this, number = pendings_] {
@@ -54,10 +59,12 @@ void Supervisor::refuse(const Reply& reply, const std::string& error) {
 void Supervisor::finish_reload() {
   const Pending pending = std::move(*pending_);
   pending_.reset();
-  if (const auto adopted = adopt(pending.config, pending.book); !adopted)
+  if (const auto adopted = adopt(pending.config, pending.book, pending.material); !adopted)
     return refuse(pending.reply, adopted.error());
   config_ = pending.config;
   book_ = pending.book;
+  material_ = pending.material;
+  tell_of_keys();
   set_log_level(config_.log_level);
   ++reloads_;
   const std::string text = summary(config_);
@@ -111,13 +118,20 @@ void Supervisor::take_change(const NameBook::Change& change) {
               change.line);
   }
   if (!change.changed || phase_ != Phase::kServing) return;
-  if (const auto adopted = adopt(config_, book_); !adopted)
+  if (const auto adopted = adopt(config_, book_, material_); !adopted)
     log_event(LogLevel::kError, LogEvent::kNames, "the nodes stay as they are: {}",
               adopted.error());
 }
 
-Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book) {
-  auto snapshot = make_snapshot(config, book.names());
+void Supervisor::tell_of_keys() const {
+  if (material_.keyring != nullptr && !material_.keyring->memory_is_locked())
+    log_event(LogLevel::kWarn, LogEvent::kProcess,
+              "keys are in memory that may be swapped out: raise the limit on locked memory");
+}
+
+Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book,
+                                            const SealMaterial& material) {
+  auto snapshot = make_snapshot(config, book.names(), material);
   if (!snapshot) return unexpected(snapshot.error());
   snapshot_ = *std::move(snapshot);
   nodes_ = std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, *snapshot_));

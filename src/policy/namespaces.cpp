@@ -58,6 +58,7 @@ Expiry granted_life(const LifeRules& rules, Expiry asked, UnixTime now,
   if (granted.is_never() && rules.ttl_default_s > 0)
     granted = Expiry::in_seconds(rules.ttl_default_s, now);
   if (rules.ttl_cap_s > 0) granted = granted.bounded_by(rules.ttl_cap_s, now);
+  if (rules.max_age_s > 0) granted = granted.bounded_by(rules.max_age_s, now);
   if (!(rules.ttl_jitter > 0) || granted.is_never()) return granted;
 
   const std::int64_t life_s = granted.remaining_s(now);

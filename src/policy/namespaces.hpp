@@ -8,18 +8,29 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/sealing.hpp"
 #include "tokenring/units.hpp"
 
 namespace tokenring {
 
 // How long an item of a namespace may live. Seconds; 0 means that the rule is off.
+// What the token in a value may say of the value's life; see claims.hpp.
+enum class TokenLife : std::uint8_t {
+  kIgnore,
+  kFollow,  // It shortens the life; what says nothing gets what the other rules grant.
+  kStrict,  // A value that says nothing is refused.
+};
+
 struct LifeRules {
   std::int64_t ttl_cap_s = 0;      // No write or touch may ask for more.
   std::int64_t ttl_default_s = 0;  // What exptime 0 becomes; off: the cap.
   double ttl_jitter = 0;           // 0 to 1: shorten a life by up to this share of it.
+  std::int64_t max_age_s = 0;      // Since the write, whatever touches it; sealed in.
+  TokenLife token_life = TokenLife::kIgnore;
+  std::int64_t skew_s = 0;  // By which a token is taken to end earlier than it says.
 
   [[nodiscard]] bool any() const noexcept {
-    return ttl_cap_s > 0 || ttl_default_s > 0 || ttl_jitter > 0;
+    return ttl_cap_s > 0 || ttl_default_s > 0 || ttl_jitter > 0 || max_age_s > 0;
   }
 };
 
@@ -33,6 +44,7 @@ struct Namespace {
   std::string prefix;  // Empty: the default namespace, which has every key no other one claims.
   std::uint32_t pool = 0;
   LifeRules life;
+  SealRules seal = {};
   bool coalesce = false;  // Gets of one key that are in flight at once share one request.
 };
 

@@ -13,6 +13,7 @@
 
 #include "policy/namespaces.hpp"
 #include "policy/tallies.hpp"
+#include "tokenring/keyring.hpp"
 #include "tokenring/ring.hpp"
 
 namespace tokenring {
@@ -86,6 +87,12 @@ struct Snapshot {
   NamespaceTable namespaces;  // Each namespace names its pool by index.
   Limits limits;
   bool allows_flush_all = true;
+  // Where a namespace is sealed: the operator's keys, and those that are derived of them for the
+  // namespaces, in the order of NamespaceTable::all().
+  std::shared_ptr<const Keyring> keyring = nullptr;
+  std::shared_ptr<const NamespaceKeys> keys = nullptr;
+  Dictionaries dictionaries = {};
+  bool has_blind_keys = false;
   std::shared_ptr<Tallies> tallies = nullptr;  // Null: nothing is tallied.
 
   [[nodiscard]] std::uint32_t backend_count() const noexcept {

@@ -31,17 +31,29 @@ class Tally {
 };
 
 // X(enumerator, name): by namespace.
-#define TOKENRING_SPACE_TALLIES(X) \
-  X(kGets, "cmd_get")              \
-  X(kHits, "get_hits")             \
-  X(kMisses, "get_misses")         \
-  X(kSets, "cmd_set")              \
-  X(kDeletes, "cmd_delete")        \
-  X(kArithmetic, "cmd_arithmetic") \
-  X(kTouches, "cmd_touch")         \
-  X(kFailures, "requests_failed")  \
-  X(kCapped, "ttl_capped")         \
-  X(kCoalesced, "gets_coalesced")
+#define TOKENRING_SPACE_TALLIES(X)       \
+  X(kGets, "cmd_get")                    \
+  X(kHits, "get_hits")                   \
+  X(kMisses, "get_misses")               \
+  X(kSets, "cmd_set")                    \
+  X(kDeletes, "cmd_delete")              \
+  X(kArithmetic, "cmd_arithmetic")       \
+  X(kTouches, "cmd_touch")               \
+  X(kFailures, "requests_failed")        \
+  X(kCapped, "ttl_capped")               \
+  X(kCoalesced, "gets_coalesced")        \
+  X(kTokenLives, "lives_from_token")     \
+  X(kSealed, "sealed")                   \
+  X(kOpened, "opened")                   \
+  X(kMigrated, "read_unsealed")          \
+  X(kOpenAuthFail, "open_auth_fail")     \
+  X(kOpenUnknownKey, "open_unknown_key") \
+  X(kOpenPlaintext, "open_plaintext")    \
+  X(kOpenExpired, "open_expired")        \
+  X(kOpenMalformed, "open_malformed")
+
+// X(enumerator, name): by master key, the primary first.
+#define TOKENRING_KEY_TALLIES(X) X(kOpened, "opened")
 
 // X(enumerator, name): by node. Those up to kQueuedBytes are of the moment, the others counts.
 #define TOKENRING_NODE_TALLIES(X)     \
@@ -61,11 +73,13 @@ class Tally {
 #define X(enumerator, name) enumerator,
 enum class SpaceTally : std::uint8_t { TOKENRING_SPACE_TALLIES(X) };
 enum class NodeTally : std::uint8_t { TOKENRING_NODE_TALLIES(X) };
+enum class KeyTally : std::uint8_t { TOKENRING_KEY_TALLIES(X) };
 #undef X
 
 #define X(enumerator, name) std::string_view(name),
 inline constexpr std::array kSpaceTallyNames = {TOKENRING_SPACE_TALLIES(X)};
 inline constexpr std::array kNodeTallyNames = {TOKENRING_NODE_TALLIES(X)};
+inline constexpr std::array kKeyTallyNames = {TOKENRING_KEY_TALLIES(X)};
 #undef X
 
 // A row of tallies for each of `columns` things, for each worker.
@@ -104,12 +118,14 @@ class TallyTable {
 
 using SpaceTallies = TallyTable<SpaceTally, kSpaceTallyNames.size()>;
 using NodeTallies = TallyTable<NodeTally, kNodeTallyNames.size()>;
+using KeyTallies = TallyTable<KeyTally, kKeyTallyNames.size()>;
 
 struct Tallies {
-  Tallies(std::size_t workers, std::size_t backends, std::size_t namespaces)
-      : nodes(workers, backends), spaces(workers, namespaces) {}
+  Tallies(std::size_t workers, std::size_t backends, std::size_t namespaces, std::size_t masters)
+      : nodes(workers, backends), spaces(workers, namespaces), keys(workers, masters) {}
   NodeTallies nodes;    // By backend.
   SpaceTallies spaces;  // In the order of NamespaceTable::all().
+  KeyTallies keys;      // In the order of Keyring::key_id().
 };
 
 }  // namespace tokenring

@@ -41,6 +41,7 @@ struct Client {
   std::uint32_t first_slot = kNoSlot;
   std::uint32_t last_slot = kNoSlot;
   std::uint32_t slots = 0;
+  std::uint32_t changes = 0;  // Of sealed values, on their way; then it is not served.
   std::uint32_t reply_bytes =
       0;                   // Estimate of a reply's size, from those lately seen; 0: none yet.
   std::size_t needed = 0;  // Bytes of `in` below which serving it again is useless.

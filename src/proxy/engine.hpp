@@ -16,11 +16,13 @@
 
 #include "base/buffer.hpp"
 #include "base/slab.hpp"
+#include "policy/claims.hpp"
 #include "policy/snapshot.hpp"
 #include "proxy/client.hpp"
 #include "proxy/counters.hpp"
 #include "proxy/latency.hpp"
 #include "proxy/link.hpp"
+#include "proxy/sealing.hpp"
 #include "proxy/slot.hpp"
 #include "proxy/stats_sum.hpp"
 #include "tokenring/parse.hpp"
@@ -73,6 +75,7 @@ struct EngineOptions {
   std::uint32_t worker = 0;
   CounterBoard* board = nullptr;     // For stats; must outlive the engine.
   Counters* counters = nullptr;      // This worker's own; must outlive the engine.
+  Entropy* entropy = nullptr;        // Null: the operating system's. Must outlive the engine.
   LatencyBook* latencies = nullptr;  // Likewise; null: none are kept.
   std::int64_t started_s = 0;        // Unix time of the process's start.
 };
@@ -154,10 +157,12 @@ class Engine {
   [[nodiscard]] std::size_t slot_count() const noexcept { return slots_.live(); }
 
  private:
-  // Where a key goes. `space` is null where no namespace claims it.
+  // Where a key goes.
   struct Target {
     const Namespace* space = nullptr;
     const Pool* pool = nullptr;
+    std::string_view route =
+        {};  // What the ring is asked for: the item's key, or what stands for it.
     std::uint32_t backend = 0;
   };
 
@@ -178,9 +183,10 @@ class Engine {
   void serve_fan_out(Client& client, ClientId id, const Request& request,
                      std::string_view line) noexcept;
   void send_line(Link& link, std::string_view line, std::uint32_t slot) noexcept;
-  [[nodiscard]] Target target_of(std::string_view item_key) noexcept;
+  [[nodiscard]] Target target_of(const Namespace& space, std::string_view route) noexcept;
+  [[nodiscard]] std::size_t item_bytes(const Request& request) const noexcept;
   [[nodiscard]] Link* stand_in_for(const Target& target, const Request& request,
-                                   std::string_view item_key, ClientId id) noexcept;
+                                   ClientId id) noexcept;
   [[nodiscard]] bool is_overloaded(const Link& link) const noexcept;
   [[nodiscard]] bool plan_life(const Request& request, const Target& target, bool stands_in,
                                Plan& plan) noexcept;
@@ -197,6 +203,7 @@ class Engine {
   [[nodiscard]] bool deliver(Link& link, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill_if_wanted(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
+  [[nodiscard]] bool fill_shown(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out) noexcept;
   void fail(std::uint32_t slot, WireError error) noexcept;
@@ -212,6 +219,45 @@ class Engine {
   void count_in_space(std::uint16_t space, SpaceTally which) noexcept {
     if (space_tallies_ != nullptr && space != Slot::kNoSpace)
       space_tallies_[space][static_cast<std::size_t>(which)].add();
+  }
+
+  // Sealed namespaces (engine_seal.cpp, engine_change.cpp).
+  void adopt_keys();
+  [[nodiscard]] std::string_view veil(Slot& slot, const Request& request, const Namespace& space,
+                                      std::string_view item_key, Plan& plan) noexcept;
+  [[nodiscard]] std::string_view node_key_of(const Slot& slot) noexcept;
+  [[nodiscard]] bool follow_token(Slot& slot, const Request& request, const LifeRules& rules,
+                                  Plan& plan) noexcept;
+  [[nodiscard]] std::string_view body_of(const Slot& slot, std::string_view value) noexcept;
+  [[nodiscard]] const SealRules* rules_of(const Slot& slot) const noexcept;
+  [[nodiscard]] ValueIdentity identity_of(const Slot& slot, std::uint32_t client_flags) noexcept;
+  [[nodiscard]] char* write_sealed(const Slot& slot, std::uint32_t client_flags,
+                                   std::string_view body, char* to) noexcept;
+  [[nodiscard]] OpenResult open_value(const Slot& slot, std::uint32_t client_flags,
+                                      std::string_view sealed, Buffer& plain) noexcept;
+  void unpack(OpenResult& result, Buffer& plain) noexcept;
+  [[nodiscard]] Reply reveal(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
+  [[nodiscard]] Reply reveal_text(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
+  [[nodiscard]] Reply reveal_meta(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
+  void wipe_plain(Buffer& plain) noexcept;
+  void count_opened_by(std::uint32_t key_id) noexcept;
+  [[nodiscard]] static bool changes_value(const Request& request) noexcept;
+  void begin_change(Link& link, Client& client, const Request& request, const Plan& plan,
+                    std::uint32_t slot) noexcept;
+  [[nodiscard]] Plan plan_again(const Slot& slot) noexcept;
+  void read_for_change(Link& link, std::uint32_t slot) noexcept;
+  [[nodiscard]] bool step_change(Link& link, std::uint32_t slot, const Reply& reply) noexcept;
+  void change_nothing(Link& link, std::uint32_t slot, Cas there) noexcept;
+  [[nodiscard]] bool change_value(Link& link, std::uint32_t slot, const Reply& reply) noexcept;
+  [[nodiscard]] SealOptions options_of_new(const Slot& slot) const noexcept;
+  void write_number(Link& link, std::uint32_t slot, Cas there, std::uint32_t client_flags) noexcept;
+  void write_joined(Link& link, std::uint32_t slot, Cas there, std::uint32_t client_flags,
+                    std::string_view value) noexcept;
+  void write_change(Link& link, std::uint32_t slot, Cas there, std::uint32_t client_flags,
+                    std::string_view value) noexcept;
+  void answer_change(std::uint32_t slot, const Reply& reply) noexcept;
+  [[nodiscard]] bool is_changing(const Slot& slot) noexcept {
+    return slot.sealing != kNoSlot && sealings_[slot.sealing].change.state != Change::State::kNone;
   }
 
   // Gets that share one request upstream (engine_share.cpp).
@@ -290,6 +336,12 @@ class Engine {
   bool gets_may_fail_ = false;     // Some key's failure is an error of its whole get.
   Slab<Slot> slots_;
   Slab<Client> clients_;
+  Slab<Sealing> sealings_;
+  std::unique_ptr<Sealer> sealer_;  // Null: nothing is sealed.
+  std::unique_ptr<Compressor> compressor_;
+  ClaimsReader claims_;
+  std::string revealed_;                   // A reply's words as the client sees them.
+  std::string decoded_key_;                // Of a base64 key.
   std::vector<Link> links_;                // Grows in adopt() only. LinkId::index leads here.
   std::vector<std::uint32_t> link_table_;  // Of each backend in turn: its links' indices.
   std::vector<std::uint32_t> first_link_;  // Of each backend, into link_table_.

@@ -13,7 +13,7 @@ namespace tokenring {
 
 namespace {
 
-std::string identity_of(const Pool& pool, std::uint32_t node, std::uint32_t number) {
+std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t number) {
   const NodeSpec& spec = pool.nodes[node];
   return fmt::format("{}\n{}\n{}\n{}\n{}", pool.name, spec.name, spec.address, pool.place_of(node),
                      number);
@@ -27,6 +27,7 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   snapshot_ = std::move(snapshot);
   space_tallies_ =
       snapshot_->tallies == nullptr ? nullptr : snapshot_->tallies->spaces.row(options_.worker);
+  adopt_keys();
   gets_may_fail_ = snapshot_->namespaces.find({}) == nullptr;
   link_table_.clear();
   first_link_.clear();
@@ -66,7 +67,7 @@ void Engine::rename_spaces(const Snapshot& from, const Snapshot& to) {
 
 // The link of that identity, or a new one; its index.
 std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::uint32_t number) {
-  const std::string identity = identity_of(pool, backend - pool.first_backend, number);
+  const std::string identity = link_identity(pool, backend - pool.first_backend, number);
   auto found = std::find_if(links_.begin(), links_.end(), [&](const Link& link) {
     return link.state != Link::State::kUnused && !link.retiring && link.identity == identity;
   });

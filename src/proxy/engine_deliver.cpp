@@ -60,6 +60,13 @@ bool Engine::deliver(Link& link, const Reply& reply, Buffer* whole) noexcept {
   link.response_ns += (took_ns - link.response_ns) / 32;
   if (slot.in_get_line) return deliver_get(link, reply, whole);
   if (slot.gathers) return deliver_stats(link, reply);
+  if (is_changing(slot)) {
+    const bool wanted = slot.in_client && !slot.filled;
+    pop_front(link);
+    if (!wanted || step_change(link, index, reply)) return true;
+    fail(index, WireError::kNodeBadReply);
+    return false;
+  }
   if (slot.closes_batch) {
     if (reply.code != ReplyCode::kNoop) return false;
   } else if (slot.informs != kNoSlot) {
@@ -84,7 +91,7 @@ bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept
     const std::uint32_t index = link.first_slot;
     Slot& slot = slots_[index];
     const bool last = slot.last_of_line;
-    if (is_value && !slot.answered && slot.context.key == key) {
+    if (is_value && !slot.answered && node_key_of(slot) == key) {
       if (!fill_if_wanted(index, reply, whole)) return false;
       slot.answered = true;
       if (!last) pop_front(link);
@@ -106,6 +113,15 @@ bool Engine::fill_if_wanted(std::uint32_t index, const Reply& reply, Buffer* who
   }
   slot.leads = false;
   if (!slot.in_client || slot.filled) return true;
+  if (slot.sealing == kNoSlot || reply.is_error()) return fill_shown(index, reply, whole);
+  Buffer plain;
+  const bool fits = fill_shown(index, reveal(slot, reply, plain), &plain);
+  wipe_plain(plain);
+  return fits;
+}
+
+bool Engine::fill_shown(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
+  Slot& slot = slots_[index];
   count_reply(slot, reply);
   const bool in_group = slot.group != Slot::Group::kNone;
   if (reply.is_error() && (in_group || (slot.miss_on_failure && is_text(slot)))) {
@@ -155,6 +171,7 @@ bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
   if (in_turn) begin_front(client);
   if (!write(slot, out)) return false;
   slot.filled = true;
+  if (is_changing(slot)) --client.changes;
   const auto bytes =
       static_cast<std::uint32_t>(std::min<std::size_t>(out.size() - before + 1, UINT32_MAX / 2));
   client.reply_bytes = std::max(bytes, client.reply_bytes - client.reply_bytes / 8);

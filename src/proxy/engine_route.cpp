@@ -6,11 +6,9 @@
 
 namespace tokenring {
 
-Engine::Target Engine::target_of(std::string_view item_key) noexcept {
-  const Namespace* space = snapshot_->namespaces.find(item_key);
-  if (space == nullptr) return {};
-  const Pool& pool = snapshot_->pools[space->pool];
-  return {space, &pool, pool.first_backend + pool.ring.owner_of(item_key)};
+Engine::Target Engine::target_of(const Namespace& space, std::string_view route) noexcept {
+  const Pool& pool = snapshot_->pools[space.pool];
+  return {&space, &pool, route, pool.first_backend + pool.ring.owner_of(route)};
 }
 
 // Several links of one node share its load by client, so that a client's own requests stay in
@@ -23,20 +21,19 @@ Link& Engine::link_of(std::uint32_t backend, ClientId id) noexcept {
 // The first of the nodes that may stand in for the key's own, which is down; null where there is
 // none. A cas is never moved: its number means nothing to another node. Nor is a delete whose node
 // would bring the item back.
-Link* Engine::stand_in_for(const Target& target, const Request& request, std::string_view item_key,
-                           ClientId id) noexcept {
+Link* Engine::stand_in_for(const Target& target, const Request& request, ClientId id) noexcept {
   const PoolOptions& options = target.pool->options;
   if (request.has_cas) return nullptr;
   if (request.verb() == Verb::kDelete && options.on_rejoin == OnRejoin::kKeep) return nullptr;
   if (options.on_node_down == OnNodeDown::kGutter) {
     const Pool& gutter = snapshot_->pools[options.gutter];
-    Link& link = link_of(gutter.first_backend + gutter.ring.owner_of(item_key), id);
+    Link& link = link_of(gutter.first_backend + gutter.ring.owner_of(target.route), id);
     return link.takes_requests() ? &link : nullptr;
   }
   if (options.on_node_down != OnNodeDown::kFailover) return nullptr;
   std::array<std::uint32_t, 1 + PoolOptions::kFailoverNodesMax> owners;
-  const std::size_t found =
-      target.pool->ring.owners_of(item_key, std::span(owners).first(1 + options.failover_nodes));
+  const std::size_t found = target.pool->ring.owners_of(
+      target.route, std::span(owners).first(1 + options.failover_nodes));
   for (std::size_t i = 1; i < found; ++i) {
     Link& link = link_of(target.pool->first_backend + owners[i], id);
     if (link.takes_requests()) return &link;

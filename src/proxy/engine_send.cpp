@@ -36,10 +36,14 @@ SpaceTally space_tally_of(const Request& request) {
 // One key of one request, whose slot is already in its client's order.
 void Engine::serve_key(ClientId id, const Request& request, std::string_view key,
                        std::string_view item_key, std::uint32_t slot) noexcept {
-  const Target target = target_of(item_key);
-  if (target.space == nullptr) return fail(slot, WireError::kNoPool);
+  const Namespace* space = snapshot_->namespaces.find(item_key);
+  if (space == nullptr) return fail(slot, WireError::kNoPool);
   Slot& s = slots_[slot];
-  s.space = static_cast<std::uint16_t>(target.space - snapshot_->namespaces.all().data());
+  s.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());
+  Plan plan{.node_key = key, .key_is_base64 = request.key_is_base64};
+  const bool seals = space->seal.seals();
+  const Target target =
+      target_of(*space, seals ? veil(s, request, *space, item_key, plan) : item_key);
   count_in_space(s.space, space_tally_of(request));
   const bool reads = request.verb() == Verb::kGet && request.wants_value && !request.has_vivify;
   s.miss_on_failure = reads && target.pool->options.on_failure == OnFailure::kMiss;
@@ -49,7 +53,7 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
     link->missed_writes |= s.writes();
     link->count(NodeTally::kRefused);
     const WireError why = link->too_old ? WireError::kNodeTooOld : WireError::kNodeDown;
-    link = stand_in_for(target, request, item_key, id);
+    link = stand_in_for(target, request, id);
     if (link == nullptr) {
       const OnNodeDown rule = target.pool->options.on_node_down;
       if (rule == OnNodeDown::kMiss || rule == OnNodeDown::kError)
@@ -62,17 +66,21 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
     count(Counter::kRequestsRefused);
     return fail(slot, WireError::kBusy);
   }
-  if (target.space->coalesce) {
+  if (space->coalesce) {
     if (s.writes()) part_ways(item_key);
     if (!is_down && follow(*link, request, item_key, slot))
       return count_in_space(s.space, SpaceTally::kCoalesced);
   }
-  Plan plan{.node_key = key, .key_is_base64 = request.key_is_base64};
   plan.value_bytes = request.value.size();
   if (plan_life(request, target, is_down, plan)) {
     count(Counter::kTtlCapped);
     count_in_space(s.space, SpaceTally::kCapped);
   }
+  if (seals && changes_value(request))
+    return begin_change(*link, *clients_.find(id), request, plan, slot);
+  if (request.verb() == Verb::kSet && request.store_mode < StoreMode::kAppend &&
+      !follow_token(s, request, space->life, plan))
+    return fail(slot, WireError::kNoTokenLife);
   send(*link, request, plan, slot);
 }
 
@@ -115,18 +123,24 @@ void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t 
   if (request.command == Command::kMetaArithmetic && request.quiet && request.has_vivify)
     send_probe(link, plan, index);
   plan.opaque = slot.opaque = link.next_opaque++ & 0xFF'FFFF;
+  const bool seals = slot.sealing != kNoSlot;
   // What mg gives back for k is the item's key as it was made, which may be base64 where this
   // request is not, and the reverse. As bytes it is harmless unless these would end the line.
-  plan.echo_key = request.command == Command::kMetaGet && request.wants_key &&
+  plan.echo_key = !seals && request.command == Command::kMetaGet && request.wants_key &&
                   request.item_key.find('\n') == std::string_view::npos;
   link.unchecked = slot.plain_reply;
 
   const bool has_value = request.verb() == Verb::kSet;
-  const bool moves = has_value && whole_input_ != nullptr;
-  const std::size_t value_room = has_value && !moves ? request.value.size() + kCrLf.size() : 0;
+  const bool moves = has_value && whole_input_ != nullptr && !seals;
+  const std::string_view body = has_value && seals ? body_of(slot, request.value) : request.value;
+  if (has_value && seals) plan.value_bytes = sealed_size(body.size(), false);
+  const std::size_t value_room = has_value && !moves ? plan.value_bytes + kCrLf.size() : 0;
   char* const to = link.out.prepare(pool_, encoded_size_max(request, plan) + value_room);
   char* end = encode_request(request, plan, to);
-  if (value_room > 0) {
+  if (has_value && seals) {
+    end = write_sealed(slot, request.client_flags, body, end);
+    if (end == nullptr) return fail(index, WireError::kCannotSeal);
+  } else if (value_room > 0) {
     std::memcpy(end, request.value.data(), value_room);  // Its CR LF follows it in the input.
     end += value_room;
   }

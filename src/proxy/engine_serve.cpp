@@ -7,12 +7,14 @@
 
 #include "base/assert.hpp"
 #include "proxy/engine.hpp"
+#include "seal/blind.hpp"
 
 namespace tokenring {
 
 namespace {
 
 constexpr std::string_view kCrLf = "\r\n";
+constexpr std::size_t kItemHeaderBytes = 48 + 8;
 
 // A get with more bytes of keys than this is served key by key, as its client has room.
 constexpr std::size_t kKeysAtOnceBytes = 4096;
@@ -21,14 +23,6 @@ constexpr std::size_t kKeysAtOnceBytes = 4096;
 // their replies out before it goes on.
 constexpr std::uint32_t kRequestsPerTurn = 20;
 constexpr std::uint32_t kRequestsFirst = 21;
-
-// What memcached counts for an item (ITEM_ntotal of 1.6.18): header, CAS, key with its NUL, flags
-// where there are any, value with its CR LF. Its -I is in terms of this, and so is our limit: a
-// node would refuse the value too, but would drop the old item with it whatever the command was.
-std::size_t item_bytes(const Request& request) {
-  return 48 + 8 + request.item_key.size() + 1 + (request.client_flags != 0 ? 4U : 0U) +
-         std::size_t{request.value_bytes} + kCrLf.size();
-}
 
 void begin_key_stream(Client& client, const Request& request) {
   client.mode = Client::Mode::kKeyStream;
@@ -39,12 +33,29 @@ void begin_key_stream(Client& client, const Request& request) {
 
 }  // namespace
 
+// What memcached counts for an item (ITEM_ntotal of 1.6.18): header, CAS, key with its NUL, flags
+// where there are any, value with its CR LF. Its -I is in terms of this, and so is our limit: a
+// node would refuse the value too, but would drop the old item with it whatever the command was.
+std::size_t Engine::item_bytes(const Request& request) const noexcept {
+  std::size_t key_bytes = request.item_key.size();
+  std::size_t value_bytes = request.value_bytes;
+  if (snapshot_->keys != nullptr) {
+    const Namespace* space = snapshot_->namespaces.find(request.item_key);
+    if (space != nullptr && space->seal.seals()) value_bytes += kEnvelopeBytes;
+    if (space != nullptr && space->seal.blind_keys)
+      key_bytes = blinded_size_max(space->prefix.size());
+  }
+  return kItemHeaderBytes + key_bytes + 1 + (request.client_flags != 0 ? 4U : 0U) + value_bytes +
+         kCrLf.size();
+}
+
 // Whether the client may have one more request out. Replies are held until their turn, so what is
 // out is weighed by the size of the replies lately seen.
 bool Engine::has_room(const Client& client) const noexcept {
   const Limits& limits = snapshot_->limits;
   if (client.out.size() >= limits.output_bytes_per_client_max) return false;
   if (client.slots == 0) return true;
+  if (client.changes > 0) return false;
   const std::uint32_t window = client.reply_bytes == 0
                                    ? std::min(Client::kFirstWindow, limits.requests_per_client_max)
                                    : limits.requests_per_client_max;

@@ -72,7 +72,9 @@ void Engine::pop_front(Client& client) noexcept {
 
 void Engine::release_if_unlisted(std::uint32_t index) noexcept {
   const Slot& slot = slots_[index];
-  if (!slot.in_client && !slot.in_link && !slot.follows) slots_.erase(index);
+  if (slot.in_client || slot.in_link || slot.follows) return;
+  if (slot.sealing != kNoSlot) sealings_.erase(slot.sealing);
+  slots_.erase(index);
 }
 
 void Engine::mark_dirty(Client& client, ClientId id) noexcept {

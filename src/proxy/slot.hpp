@@ -61,6 +61,7 @@ struct Slot {
   // Not kNoSlot: a probe, which stands in no client's order. Its reply tells the slot named here,
   // the next in the same FIFO, whether the item was there before.
   std::uint32_t informs = kNoSlot;
+  std::uint32_t sealing = kNoSlot;  // Of the engine's Sealings, in a sealed namespace.
   // A node's part of `stats`, which is in no client's order either. `gather` names the whole, and
   // nothing once this part has failed.
   bool gathers = false;

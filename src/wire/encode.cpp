@@ -138,6 +138,7 @@ char* encode_request(const Request& request, const Plan& plan, char* to) noexcep
   if (plan.key_is_base64) to = write_bytes(to, " b");
   to = request.dialect() == Dialect::kMeta ? write_meta_flags(request, plan, to)
                                            : write_text_flags(request, plan, to);
+  to = write_bytes(to, plan.more_flags);
   *to++ = ' ';
   to = wire::write_opaque(to, plan.opaque);
   return write_bytes(to, "\r\n");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/command_line.hpp"
+#include "app/seal_material.hpp"
 #include "app/spelling.hpp"
 #include "app/where.hpp"
 
@@ -43,7 +44,7 @@ struct Answer {
 };
 
 Answer answer(const Config& config, const WhereOptions& options, const std::string& input = "") {
-  const auto snapshot = make_snapshot(config);
+  const auto snapshot = make_snapshot(config, {}, {});
   REQUIRE(snapshot.has_value());
   std::istringstream in(input);
   std::ostringstream out;

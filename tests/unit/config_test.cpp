@@ -13,6 +13,7 @@
 #include "app/address.hpp"
 #include "app/config.hpp"
 #include "app/quantity.hpp"
+#include "app/seal_material.hpp"
 
 using namespace tokenring;
 
@@ -82,7 +83,7 @@ TEST_CASE("conf/tokenring.toml mentions every key that the parser knows") {
     CAPTURE(key);
     CHECK(std::regex_search(text, std::regex("\\b" + name + "\\b")));
   }
-  CHECK(known_keys().size() == 50);
+  CHECK(known_keys().size() == 64);
 }
 
 TEST_CASE("conf/tokenring.toml names every placement and hash") {
@@ -109,7 +110,7 @@ TEST_CASE("every example is sound and has a default namespace") {
     CAPTURE(entry.path().string());
     const auto config = read_config(entry.path().string());
     if (!config) FAIL(config.error());
-    const auto snapshot = make_snapshot(*config);
+    const auto snapshot = make_snapshot(*config, {}, {});
     if (!snapshot) FAIL(snapshot.error());
     CHECK((*snapshot)->namespaces.find("a key of nobody") != nullptr);
     ++count;
@@ -124,7 +125,7 @@ on_node_down = "gutter"
 gutter = "spare"
 [pools.spare]
 nodes = ["10.0.0.2:11211"])");
-  const auto snapshot = make_snapshot(config);
+  const auto snapshot = make_snapshot(config, {}, {});
   REQUIRE(snapshot.has_value());
   const Namespace* space = (*snapshot)->namespaces.find("any");
   REQUIRE(space != nullptr);
@@ -136,7 +137,7 @@ nodes = ["10.0.0.2:11211"])");
 
 TEST_CASE("one pool and nothing else serves every key") {
   const Config config = parsed("[pools.main]\nnodes = [\"10.0.0.1:11211\", \"10.0.0.2:11211\"]\n");
-  const auto snapshot = make_snapshot(config);
+  const auto snapshot = make_snapshot(config, {}, {});
   REQUIRE(snapshot.has_value());
   REQUIRE((*snapshot)->pools.size() == 1);
   CHECK((*snapshot)->backend_count() == 2);
@@ -202,7 +203,7 @@ pool = "a"
 )");
   Config with_workers = config;
   with_workers.workers = 4;
-  const auto snapshot = make_snapshot(with_workers);
+  const auto snapshot = make_snapshot(with_workers, {}, {});
   REQUIRE(snapshot.has_value());
   const Snapshot& all = **snapshot;
   REQUIRE(all.pools.size() == 2);
@@ -217,8 +218,8 @@ pool = "a"
 
 TEST_CASE("hash tags hold where the mode that is reproduced has them") {
   const auto tag_of = [](std::string_view lines) {
-    const auto snapshot =
-        make_snapshot(parsed(fmt::format("[pools.p]\nnodes = [\"a:1\", \"b:1\"]\n{}", lines)));
+    const auto snapshot = make_snapshot(
+        parsed(fmt::format("[pools.p]\nnodes = [\"a:1\", \"b:1\"]\n{}", lines)), {}, {});
     REQUIRE(snapshot.has_value());
     return std::string((*snapshot)->pools[0].ring.hash_tag());
   };

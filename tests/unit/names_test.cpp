@@ -6,6 +6,7 @@
 
 #include "app/config.hpp"
 #include "app/names.hpp"
+#include "app/seal_material.hpp"
 #include "io/resolver.hpp"
 
 using namespace tokenring;
@@ -33,7 +34,7 @@ Config config_of(std::string_view text) {
 // The nodes of the first pool, and where each is reached.
 std::vector<std::pair<std::string, std::string>> nodes_of(const Config& config,
                                                           const Names& names) {
-  const auto snapshot = make_snapshot(config, names);
+  const auto snapshot = make_snapshot(config, names, {});
   if (!snapshot) FAIL(snapshot.error());
   std::vector<std::pair<std::string, std::string>> nodes;
   const Pool& pool = (*snapshot)->pools[0];
@@ -123,7 +124,7 @@ TEST_CASE("an expanded name is all of its addresses") {
   CHECK(book.answer("a.test:1", found({"[::1]:1", "10.0.0.4:1", "10.0.0.3:1"}), kStart).changed);
   CHECK(nodes_of(config, book.names()) ==
         Nodes{{"10.0.0.3:1", "10.0.0.3:1"}, {"10.0.0.4:1", "10.0.0.4:1"}, {"[::1]:1", "[::1]:1"}});
-  const auto snapshot = make_snapshot(config, book.names());
+  const auto snapshot = make_snapshot(config, book.names(), {});
   CHECK((*snapshot)->pools[0].nodes[1].weight == 2);
 }
 

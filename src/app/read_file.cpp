@@ -1,0 +1,32 @@
+#include "app/read_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace tokenring {
+
+int read_file(const std::string& path, std::size_t limit, std::string& into) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return errno;
+  int error = 0;
+  ssize_t got = 1;
+  while (got > 0 && into.size() < limit) {
+    char piece[65536];
+    got = read(file, piece, std::min(sizeof piece, limit - into.size()));
+    if (got < 0) {
+      error = errno;
+      if (error != EINTR) break;
+      error = 0;
+      got = 1;
+    } else {
+      into.append(piece, static_cast<std::size_t>(got));
+    }
+  }
+  close(file);
+  return error;
+}
+
+}  // namespace tokenring

@@ -1,0 +1,40 @@
+#include "app/seal_material.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "app/read_file.hpp"
+
+namespace tokenring {
+
+namespace {
+
+KeyringResult read_keys(const KeySource& source) {
+  if (!source.file.empty()) return read_key_file(source.file);
+  if (!source.credential.empty()) return read_key_credential(source.credential);
+  return read_key_command(source.command);
+}
+
+}  // namespace
+
+Result<SealMaterial, std::string> read_seal_material(const Config& config) {
+  SealMaterial material;
+  if (config.keys.any()) {
+    KeyringResult keyring = read_keys(config.keys);
+    if (!keyring) return unexpected(keyring.error());
+    material.keyring = *std::move(keyring);
+  }
+  for (const NamespaceConfig& space : config.namespaces) {
+    if (space.dictionary.empty() || material.dictionaries.contains(space.dictionary)) continue;
+    std::string bytes;
+    if (const int error = read_file(space.dictionary, Dictionary::kBytesMax + 1, bytes); error != 0)
+      return unexpected(fmt::format("{}: cannot read: {}", space.dictionary, std::strerror(error)));
+    auto dictionary = Dictionary::make(bytes);
+    if (!dictionary) return unexpected(fmt::format("{}: {}", space.dictionary, dictionary.error()));
+    material.dictionaries.emplace(space.dictionary, *std::move(dictionary));
+  }
+  return material;
+}
+
+}  // namespace tokenring

@@ -1,0 +1,23 @@
+// SealMaterial: what sealing needs from outside the configuration file: keys and dictionaries.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "app/config.hpp"
+#include "seal/compress.hpp"
+#include "tokenring/keyring.hpp"
+#include "tokenring/result.hpp"
+
+namespace tokenring {
+
+struct SealMaterial {
+  std::shared_ptr<const Keyring> keyring;                                 // Null: none is named.
+  std::map<std::string, std::shared_ptr<const Dictionary>> dictionaries;  // By path.
+};
+
+// Reads what the configuration names. The error is one line.
+[[nodiscard]] Result<SealMaterial, std::string> read_seal_material(const Config& config);
+
+}  // namespace tokenring

@@ -1,0 +1,272 @@
+// Changes of sealed values: append, prepend, incr, decr and ma.
+//
+//   begin_change -> mg: read -> step_change: open, change, seal -> ms with the CAS that was read
+//        ^                                                          |
+//        +---------- somebody else was faster (EX, NF, NS) ---------+--> answer_change
+//
+// While a client's change is on its way, what it sends after that waits: it must see the change.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "proxy/engine.hpp"
+#include "tokenring/parse.hpp"
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::size_t kNumberBytesMax = 20;
+
+// A number as memcached's incr reads one (strtoull): blanks in front, then digits that end with the
+// value or at a blank.
+bool read_number(std::string_view text, std::uint64_t& number) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
+  if (text.starts_with('+')) text.remove_prefix(1);
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (result.ec != std::errc()) return false;
+  return result.ptr == text.data() + text.size() ||
+         std::string_view(" \t\n\v\f\r").find(*result.ptr) != std::string_view::npos;
+}
+
+std::uint64_t changed_number(const Change& change, std::uint64_t number) {
+  if (!change.decrements) return number + change.delta;
+  return number > change.delta ? number - change.delta : 0;
+}
+
+// What a reply of mg v f t c says beside the value.
+struct Seen {
+  std::uint32_t flags = 0;
+  std::int64_t left_s = -1;
+  std::uint64_t cas = 0;
+};
+
+bool read_seen(std::string_view words, Seen& seen) {
+  for (std::string_view word = next_word(words); !word.empty(); word = next_word(words)) {
+    const char* const from = word.data() + 1;
+    const char* const to = word.data() + word.size();
+    if (word[0] == 'f' && std::from_chars(from, to, seen.flags).ec != std::errc()) return false;
+    if (word[0] == 't' && std::from_chars(from, to, seen.left_s).ec != std::errc()) return false;
+    if (word[0] == 'c' && std::from_chars(from, to, seen.cas).ec != std::errc()) return false;
+  }
+  return seen.cas != 0;
+}
+
+}  // namespace
+
+bool Engine::changes_value(const Request& request) noexcept {
+  return request.verb() == Verb::kArithmetic ||
+         (request.verb() == Verb::kSet && request.store_mode >= StoreMode::kAppend);
+}
+
+void Engine::begin_change(Link& link, Client& client, const Request& request, const Plan& plan,
+                          std::uint32_t index) noexcept {
+  Slot& slot = slots_[index];
+  if (!rules_of(slot)->arithmetic) return fail(index, WireError::kSealedArithmetic);
+  Change& change = sealings_[slot.sealing].change;
+  change.mode = request.store_mode;
+  change.decrements = request.decrements;
+  change.has_cas = request.has_cas;
+  change.cas = request.cas;
+  change.delta = request.delta;
+  change.initial = request.initial;
+  change.vivify = plan.vivify;
+  if (request.verb() == Verb::kArithmetic) change.ttl = plan.ttl;
+  if (!request.value.empty()) {
+    change.operand = pool_.take(request.value.size());
+    change.operand.append(request.value);
+  }
+  ++client.changes;
+  read_for_change(link, index);
+}
+
+Plan Engine::plan_again(const Slot& slot) noexcept {
+  Plan plan{.node_key = node_key_of(slot)};
+  plan.key_is_base64 = slot.context.key_is_base64 && plan.node_key == slot.context.key;
+  return plan;
+}
+
+void Engine::read_for_change(Link& link, std::uint32_t index) noexcept {
+  sealings_[slots_[index].sealing].change.state = Change::State::kReading;
+  Request look;
+  look.command = Command::kMetaGet;
+  Plan plan = plan_again(slots_[index]);
+  plan.more_flags = " v f t c";
+  send(link, look, plan, index);
+}
+
+// The slot is out of the link's FIFO. False when the reply is no answer to what was asked.
+bool Engine::step_change(Link& link, std::uint32_t index, const Reply& reply) noexcept {
+  Slot& slot = slots_[index];
+  Change& change = sealings_[slot.sealing].change;
+  if (reply.is_error()) return fill(index, reply, nullptr);
+  if (change.state == Change::State::kReading) {
+    if (reply.code == ReplyCode::kMiss) {
+      change_nothing(link, index, {});
+      return true;
+    }
+    return reply.code == ReplyCode::kValue && change_value(link, index, reply);
+  }
+  switch (reply.code) {
+    case ReplyCode::kHeader:
+      answer_change(index, reply);
+      return true;
+    case ReplyCode::kExists:
+    case ReplyCode::kNotFound:
+    case ReplyCode::kNotStored:
+      if (++change.attempts > Change::kAttemptsMax) {
+        fail(index, WireError::kTooManyChanges);
+      } else if (link.state != Link::State::kUp) {
+        fail(index, WireError::kNodeLost);
+      } else {
+        read_for_change(link, index);
+      }
+      return true;
+    default:
+      return false;
+  }
+}
+
+// There is no value to change, as far as a client can see: make it, or say so. `there` is the CAS
+// of what does not open.
+void Engine::change_nothing(Link& link, std::uint32_t index, Cas there) noexcept {
+  Change& change = sealings_[slots_[index].sealing].change;
+  const bool is_number = change.mode < StoreMode::kAppend;
+  if (!is_number) {
+    static_cast<void>(fill(index, {.code = ReplyCode::kNotStored, .line = "NS\r\n"}, nullptr));
+  } else if (!change.vivify) {
+    static_cast<void>(fill(index, {.code = ReplyCode::kNotFound, .line = "NF\r\n"}, nullptr));
+  } else {
+    change.creates = true;
+    change.number = change.initial;
+    change.life_s = change.vivify->is_never() ? -1 : change.vivify->remaining_s(now_.unix_time);
+    sealings_[slots_[index].sealing].options = options_of_new(slots_[index]);
+    write_number(link, index, there, 0);
+  }
+}
+
+bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) noexcept {
+  Slot& slot = slots_[index];
+  Sealing& sealing = sealings_[slot.sealing];
+  Change& change = sealing.change;
+  Seen seen;
+  if (!read_seen(reply.rest, seen)) return false;
+  if (change.has_cas && change.cas.value != seen.cas)
+    return fill(index, {.code = ReplyCode::kExists, .line = "EX\r\n"}, nullptr);
+  Buffer plain;
+  OpenResult opened{.outcome = OpenOutcome::kOpened};
+  if (!reply.value.empty()) opened = open_value(slot, seen.flags, reply.value, plain);
+  if (!opened.opened()) {
+    change_nothing(link, index, Cas{seen.cas});
+    return true;
+  }
+  const std::string_view value = plain.view().substr(0, opened.size);
+  sealing.options = options_of_new(slot);
+  if (opened.header.exp > 0) sealing.options.exp = {opened.header.exp};
+  if (opened.header.iat > 0) sealing.options.iat = {opened.header.iat};
+  change.creates = false;
+  change.life_s = seen.left_s < 0 ? -1 : std::max<std::int64_t>(1, seen.left_s);
+  if (change.mode >= StoreMode::kAppend) {
+    write_joined(link, index, Cas{seen.cas}, seen.flags, value);
+  } else if (std::uint64_t number = 0; !read_number(value, number)) {
+    fail(index, WireError::kNonNumeric);
+  } else {
+    if (change.ttl)
+      change.life_s = change.ttl->is_never() ? -1 : change.ttl->remaining_s(now_.unix_time);
+    change.number = changed_number(change, number);
+    write_number(link, index, Cas{seen.cas}, seen.flags);
+  }
+  wipe_plain(plain);
+  return true;
+}
+
+SealOptions Engine::options_of_new(const Slot& slot) const noexcept {
+  SealOptions options;
+  const std::int64_t max_age_s = snapshot_->namespaces.all()[slot.space].life.max_age_s;
+  if (max_age_s > 0) options.exp = {now_.unix_time.seconds + max_age_s};
+  return options;
+}
+
+void Engine::write_number(Link& link, std::uint32_t index, Cas there,
+                          std::uint32_t client_flags) noexcept {
+  std::array<char, kNumberBytesMax> digits;
+  const auto result = std::to_chars(digits.data(), digits.data() + digits.size(),
+                                    sealings_[slots_[index].sealing].change.number);
+  write_change(link, index, there, client_flags,
+               {digits.data(), static_cast<std::size_t>(result.ptr - digits.data())});
+}
+
+void Engine::write_joined(Link& link, std::uint32_t index, Cas there, std::uint32_t client_flags,
+                          std::string_view value) noexcept {
+  const Change& change = sealings_[slots_[index].sealing].change;
+  const std::string_view operand = change.operand.view();
+  Buffer whole = pool_.take(value.size() + operand.size());
+  whole.append(change.mode == StoreMode::kAppend ? value : operand);
+  whole.append(change.mode == StoreMode::kAppend ? operand : value);
+  Request grown;
+  grown.item_key = identity_of(slots_[index], client_flags).client_key;
+  grown.client_flags = client_flags;
+  grown.value_bytes = static_cast<std::uint32_t>(whole.size());
+  if (item_bytes(grown) > snapshot_->limits.value_bytes_max) {
+    static_cast<void>(fill(index, {.code = ReplyCode::kNotStored, .line = "NS\r\n"}, nullptr));
+  } else {
+    write_change(link, index, there, client_flags, whole.view());
+  }
+  wipe_plain(whole);
+}
+
+// What is there is replaced if it is still what was read; where nothing was, nothing may be yet.
+void Engine::write_change(Link& link, std::uint32_t index, Cas there, std::uint32_t client_flags,
+                          std::string_view value) noexcept {
+  Slot& slot = slots_[index];
+  if (link.state != Link::State::kUp) return fail(index, WireError::kNodeLost);
+  Change& change = sealings_[slot.sealing].change;
+  change.state = Change::State::kWriting;
+  Request write;
+  write.command = there.value != 0 ? Command::kCas : Command::kAdd;
+  write.store_mode = there.value != 0 ? StoreMode::kSet : StoreMode::kAdd;
+  write.has_cas = there.value != 0;
+  write.cas = there;
+  write.client_flags = client_flags;
+  write.value = value;
+  Plan plan = plan_again(slot);
+  plan.value_bytes = value.size();
+  plan.more_flags = " c";
+  if (change.life_s >= 0) plan.ttl = Expiry::in_seconds(change.life_s, now_.unix_time);
+  send(link, write, plan, index);
+}
+
+// It is done: what memcached would say, in the order in which the client asked.
+void Engine::answer_change(std::uint32_t index, const Reply& reply) noexcept {
+  Slot& slot = slots_[index];
+  const Change& change = sealings_[slot.sealing].change;
+  if (change.creates) slot.context.quiet = false;  // memcached shows what a quiet ma made.
+  Seen seen;
+  static_cast<void>(read_seen(reply.rest, seen));
+  revealed_.clear();
+  bool wants_number = row_of(slot.context.command).dialect == Dialect::kText;
+  std::string_view asked = slot.context.flags;
+  for (std::string_view flag = next_word(asked); !flag.empty(); flag = next_word(asked)) {
+    wants_number |= flag[0] == 'v';
+    if (flag[0] != 't' && flag[0] != 'c') continue;
+    if (!revealed_.empty()) revealed_.append(" ");
+    std::array<char, kNumberBytesMax + 1> digits;
+    const auto result = flag[0] == 'c' ? std::to_chars(digits.begin(), digits.end(), seen.cas)
+                                       : std::to_chars(digits.begin(), digits.end(), change.life_s);
+    revealed_.append(flag.substr(0, 1)).append(digits.data(), result.ptr);
+  }
+  std::array<char, kNumberBytesMax + 2> number;
+  Reply shown{.code = ReplyCode::kHeader, .line = "HD\r\n", .rest = revealed_};
+  if (change.mode < StoreMode::kAppend && wants_number) {
+    char* const end = std::to_chars(number.begin(), number.end(), change.number).ptr;
+    end[0] = '\r';
+    end[1] = '\n';
+    shown.code = ReplyCode::kValue;
+    shown.value = {number.data(), static_cast<std::size_t>(end - number.data())};
+  }
+  static_cast<void>(fill(index, shown, nullptr));
+}
+
+}  // namespace tokenring
