@@ -14,6 +14,15 @@ namespace tokenring {
 // A command line without its LF may grow to this many bytes; only the get family may go on.
 inline constexpr std::size_t kLineBytesMax = 2048;
 
+// What a client may send. A line may be longer by what a key may be longer than memcached's.
+struct ParseLimits {
+  std::size_t key_bytes_max = kKeyBytesMax;
+
+  [[nodiscard]] constexpr std::size_t line_bytes_max() const noexcept {
+    return kLineBytesMax + key_bytes_max - kKeyBytesMax;
+  }
+};
+
 struct ParsedRequest {
   enum class Kind : std::uint8_t {
     kIncomplete,  // No whole line yet; nothing was consumed.
@@ -32,7 +41,8 @@ struct ParsedRequest {
 };
 
 // Parses the first request of `in`. `request` borrows from `in`.
-[[nodiscard]] ParsedRequest parse_request(std::string_view in, Request& request) noexcept;
+[[nodiscard]] ParsedRequest parse_request(std::string_view in, Request& request,
+                                          ParseLimits limits = {}) noexcept;
 
 // The next blank-separated word of `text`, which is advanced behind it; empty at the end. A NUL
 // ends the text, as it does for memcached.

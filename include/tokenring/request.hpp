@@ -12,6 +12,8 @@ namespace tokenring {
 
 // memcached's KEY_MAX_LENGTH; for a base64 key its encoded form.
 inline constexpr std::size_t kKeyBytesMax = 250;
+// Where keys are hidden from nodes, a client's may be this long: a whole token, say.
+inline constexpr std::size_t kLongKeyBytesMax = 8192;
 // Longest opaque token, with its `O`.
 inline constexpr std::size_t kOpaqueBytesMax = 32;
 
@@ -55,7 +57,7 @@ struct Request {
   [[nodiscard]] Verb verb() const noexcept { return row_of(command).verb; }
   [[nodiscard]] Dialect dialect() const noexcept { return row_of(command).dialect; }
 
-  std::array<char, kKeyBytesMax> decoded;
+  std::array<char, kLongKeyBytesMax> decoded;
 };
 
 }  // namespace tokenring

@@ -145,6 +145,12 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
                                                                    const SealMaterial& material) {
   const auto snapshot = std::make_shared<Snapshot>();
   snapshot->allows_flush_all = config.flush_all;
+  if (config.flush_all_at) {
+    for (const std::string& address : config.listen)
+      snapshot->refuses_flush_all.push_back(std::find(config.flush_all_at->begin(),
+                                                      config.flush_all_at->end(),
+                                                      address) == config.flush_all_at->end());
+  }
   for (const PoolConfig& pool : config.pools) {
     ReachedNodes nodes = reached(pool, names);
     Result<Ring, std::string> ring = Ring::make(nodes.nodes, pool.ring);

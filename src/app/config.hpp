@@ -66,7 +66,8 @@ struct Config {
   std::int64_t coalesce_max_us = 100;  // 0: off.
   std::int64_t drain_timeout_ms = 10'000;
   KeySource keys;
-  bool flush_all = true;  // Whether clients may flush all nodes.
+  bool flush_all = true;                                 // Whether clients may flush all nodes,
+  std::optional<std::vector<std::string>> flush_all_at;  // or only those of these addresses.
   LogLevel log_level = LogLevel::kInfo;
   // "unix:/path", or "" for none. Unset: an abstract socket named for the first listening address.
   std::optional<std::string> control;

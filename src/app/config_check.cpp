@@ -136,6 +136,15 @@ void check_seal(const NamespaceDraft& draft, const Draft& all, Errors& errors) {
                     quoted(tag), draft.space.pool));
 }
 
+void check_flush_all(const Draft& draft, Errors& errors) {
+  for (const std::string& address : draft.config.flush_all_at.value_or(std::vector<std::string>()))
+    if (std::find(draft.config.listen.begin(), draft.config.listen.end(), address) ==
+        draft.config.listen.end())
+      errors.add(draft.flush_all_at, "flush_all",
+                 fmt::format("{} is no address of listen; give some of {}", quoted(address),
+                             fmt::join(draft.config.listen, ", ")));
+}
+
 void check_keys(const Draft& draft, Errors& errors) {
   const KeySource& keys = draft.config.keys;
   const int sources = (keys.file.empty() ? 0 : 1) + (keys.credential.empty() ? 0 : 1) +
@@ -203,6 +212,7 @@ void check_draft(Draft& draft, Errors& errors) {
   check_namespaces(draft, errors);
   check_embedded(draft, errors);
   check_keys(draft, errors);
+  check_flush_all(draft, errors);
   const auto serves_keys = [&](const PoolDraft& pool) {
     return std::none_of(draft.pools.begin(), draft.pools.end(), [&](const PoolDraft& other) {
       return other.pool.gutter == pool.pool.name;

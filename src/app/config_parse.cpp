@@ -168,6 +168,18 @@ constexpr std::array kEmbeddedRows{
                }},
 };
 
+// true, false, or the addresses in `listen` whose clients may.
+void read_flush_all(const Value& value, Draft& draft) {
+  draft.flush_all_at = value.position();
+  if (!value.is_array()) {
+    take(value.boolean(), draft.config.flush_all);
+    return;
+  }
+  draft.config.flush_all_at.emplace();
+  for (const Value& element : value.elements(kListenForm))
+    take(element.text(kListenForm), draft.config.flush_all_at->emplace_back());
+}
+
 constexpr std::array kTopRows{
     Row<Draft>{"listen", read_listen},
     Row<Draft>{"workers",
@@ -185,8 +197,7 @@ constexpr std::array kTopRows{
                       draft.config.drain_timeout_ms);
                }},
     Row<Draft>{"log_level", read_log_level},
-    Row<Draft>{"flush_all", [](const Value& value,
-                               Draft& draft) { take(value.boolean(), draft.config.flush_all); }},
+    Row<Draft>{"flush_all", read_flush_all},
     Row<Draft>{"control", read_control},
     Row<Draft>{"limits",
                [](const Value& value, Draft& draft) { read_table(value, kLimitRows, draft); }},

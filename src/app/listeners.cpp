@@ -43,14 +43,15 @@ Listeners open_listeners(const std::vector<std::string>& addresses, std::uint32_
                          std::vector<Fd> given) {
   Listeners listeners;
   listeners.of_worker.resize(workers);
-  for (const std::string& address : addresses) {
+  for (std::uint16_t n = 0; n < addresses.size(); ++n) {
+    const std::string& address = addresses[n];
     const auto endpoint = resolve(address);
     if (!endpoint)
       throw std::runtime_error(fmt::format("listen: {}: {}", address, endpoint.error()));
     std::vector<Fd> sockets = take_bound_to(*endpoint, given);
     open_more(address, *endpoint, workers, sockets);
     for (std::size_t i = 0; i < std::max<std::size_t>(sockets.size(), workers); ++i)
-      listeners.of_worker[i % workers].push_back(sockets[i % sockets.size()].get());
+      listeners.of_worker[i % workers].push_back({sockets[i % sockets.size()].get(), n});
     std::move(sockets.begin(), sockets.end(), std::back_inserter(listeners.sockets));
   }
   listeners.left_out = given.size();

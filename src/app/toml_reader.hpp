@@ -69,6 +69,7 @@ class Value {
   // A duration in `unit`: an integer of seconds, or a string with a unit. `range` is in `unit` too.
   [[nodiscard]] std::optional<std::int64_t> duration(TimeUnit unit, Range range) const;
 
+  [[nodiscard]] bool is_array() const noexcept { return node_->is_array(); }
   [[nodiscard]] bool is_text() const noexcept { return node_->is_string(); }
   [[nodiscard]] bool is_table() const noexcept { return node_->is_table(); }
   // The members in the order of the file.

@@ -26,6 +26,12 @@ struct Endpoint {
   }
 };
 
+// A listening socket that somebody else owns, and which of the addresses it is bound to.
+struct Listener {
+  int fd = -1;
+  std::uint16_t address = 0;  // In the order of the configuration.
+};
+
 // Owns a file descriptor.
 class Fd {
  public:

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "io/clock.hpp"
+#include "io/log.hpp"
 
 namespace tokenring {
 
@@ -53,12 +54,12 @@ Worker::Worker(WorkerOptions options)
 
 void Worker::watch_listeners() noexcept {
   for (std::uint32_t i = 0; i < options_.listeners.size(); ++i)
-    watch(options_.listeners[i], Kind::kListener, i, 0, EPOLLIN);
+    watch(options_.listeners[i].fd, Kind::kListener, i, 0, EPOLLIN);
 }
 
 void Worker::unwatch_listeners() noexcept {
-  for (const int listener : options_.listeners)
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener, nullptr);
+  for (const Listener& listener : options_.listeners)
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.fd, nullptr);
 }
 
 void Worker::stop() noexcept {
@@ -165,6 +166,28 @@ int Worker::wait_ms() const noexcept {
   return static_cast<int>(Engine::kTickMs);
 }
 
+// What an operator should know of the nodes. Each worker has its own view of them.
+void Worker::tell(const NodeEvent& event) noexcept {
+  const std::string& place = (*options_.nodes)[event.backend].place;
+  const std::string_view why = line_of(event.why);
+  switch (event.kind) {
+    case NodeEvent::Kind::kUp:
+      return log_event(LogLevel::kInfo, LogEvent::kNodeUp, "{} (worker {})", place, options_.index);
+    case NodeEvent::Kind::kFlushed:
+      return log_event(LogLevel::kWarn, LogEvent::kNodeUp,
+                       "{} (worker {}) was flushed, for writes had gone past it", place,
+                       options_.index);
+    case NodeEvent::Kind::kDown:
+      break;
+  }
+  const LogEvent kind = event.why == WireError::kNodeTooOld     ? LogEvent::kNodeRefused
+                        : event.why == WireError::kNodeBadReply ? LogEvent::kNodeOutOfStep
+                        : event.why == WireError::kNodeTimeout  ? LogEvent::kNodeTimeout
+                                                                : LogEvent::kNodeDown;
+  log_event(LogLevel::kWarn, kind, "{} (worker {}): {}", place, options_.index,
+            why.substr(0, why.find('\r')));
+}
+
 void Worker::gather() noexcept {
   pacer_.observe(now_.instant.ns, engine_.requests_sent(), engine_.response_ns());
   const std::int64_t wait = pacer_.wait_ns(engine_.in_flight());
@@ -203,6 +226,7 @@ void Worker::carry_out() noexcept {
   while (!engine_.outbox().empty()) {
     std::swap(work_, engine_.outbox());
     for (const LinkId id : work_.close_links) close_link(id);
+    for (const NodeEvent& event : work_.node_events) tell(event);
     for (const ClientId id : work_.close_clients) lose_client(id);
     for (const LinkId id : work_.open_links) open_link(id);
     for (const LinkId id : work_.flush_links) flush_link(id);

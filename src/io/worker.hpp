@@ -35,7 +35,7 @@ struct WorkerOptions {
   std::uint32_t index = 0;
   std::shared_ptr<const Snapshot> snapshot;
   std::shared_ptr<const std::vector<NodeAddress>> nodes;  // By backend.
-  std::vector<int> listeners;                             // Open for as long as the worker runs.
+  std::vector<Listener> listeners;                        // Open for as long as the worker runs.
   CounterBoard* board = nullptr;                          // Outlives the worker.
   FailedPlaces* failed_places = nullptr;                  // Is told; outlives the worker. Or null.
   std::int64_t started_s = 0;
@@ -98,6 +98,7 @@ class Worker {
   [[nodiscard]] int wait_ms() const noexcept;
   [[nodiscard]] Now time_now() const noexcept;
   void begin_turn() noexcept;
+  void tell(const NodeEvent& event) noexcept;
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;
   void accept_clients(std::uint32_t listener) noexcept;

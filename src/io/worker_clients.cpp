@@ -29,7 +29,8 @@ Worker::ClientSocket* Worker::client_socket(ClientId id) noexcept {
 
 void Worker::accept_clients(std::uint32_t listener) noexcept {
   for (int i = 0; i < kAcceptsMax; ++i) {
-    Fd fd(::accept4(options_.listeners[listener], nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Fd fd(
+        ::accept4(options_.listeners[listener].fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
         // Nothing can be accepted for a while; the listeners would only spin.
@@ -48,7 +49,7 @@ void Worker::accept_clients(std::uint32_t listener) noexcept {
       continue;
     }
     set_no_delay(fd.get());
-    const ClientId id = engine_.open_client();
+    const ClientId id = engine_.open_client(options_.listeners[listener].address);
     if (id.index >= clients_.size()) clients_.resize(id.index + 1);
     watch(fd.get(), Kind::kClient, id.index, id.generation,
           EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);

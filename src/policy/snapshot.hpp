@@ -86,7 +86,13 @@ struct Snapshot {
   std::vector<Pool> pools;
   NamespaceTable namespaces;  // Each namespace names its pool by index.
   Limits limits;
+  // Who may flush_all: nobody, or the clients of all addresses but these (by place in `listen`).
   bool allows_flush_all = true;
+  std::vector<bool> refuses_flush_all = {};
+
+  [[nodiscard]] bool may_flush_all(std::uint16_t address) const noexcept {
+    return allows_flush_all && !(address < refuses_flush_all.size() && refuses_flush_all[address]);
+  }
   // Where a namespace is sealed: the operator's keys, and those that are derived of them for the
   // namespaces, in the order of NamespaceTable::all().
   std::shared_ptr<const Keyring> keyring = nullptr;

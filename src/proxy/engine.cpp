@@ -27,11 +27,12 @@ std::uint64_t Engine::random() noexcept {
   return z ^ (z >> 31);
 }
 
-ClientId Engine::open_client() {
+ClientId Engine::open_client(std::uint16_t address) {
   count(Counter::kCurrConnections);
   count(Counter::kTotalConnections);
   const ClientId id = clients_.insert();
   clients_.find(id)->last_heard = now_.instant;
+  clients_.find(id)->address = address;
   return id;
 }
 

@@ -93,7 +93,8 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // -- Clients. An id of a client that is gone is ignored everywhere.
-  [[nodiscard]] ClientId open_client();
+  // `address`: which of the addresses in `listen` it came to.
+  [[nodiscard]] ClientId open_client(std::uint16_t address = 0);
   [[nodiscard]] bool has_client(ClientId id) noexcept { return clients_.find(id) != nullptr; }
   // Where to put what is received next, and how much at most; empty: do not read now.
   [[nodiscard]] std::span<char> client_space(ClientId id) noexcept;
@@ -185,6 +186,9 @@ class Engine {
   void send_line(Link& link, std::string_view line, std::uint32_t slot) noexcept;
   [[nodiscard]] Target target_of(const Namespace& space, std::string_view route) noexcept;
   [[nodiscard]] std::size_t item_bytes(const Request& request) const noexcept;
+  [[nodiscard]] ParseLimits parse_limits() const noexcept;
+  [[nodiscard]] bool is_too_long(std::string_view key, std::string_view item_key) const noexcept;
+  [[nodiscard]] bool has_key_too_long(const Request& request) const noexcept;
   [[nodiscard]] Link* stand_in_for(const Target& target, const Request& request,
                                    ClientId id) noexcept;
   [[nodiscard]] bool is_overloaded(const Link& link) const noexcept;

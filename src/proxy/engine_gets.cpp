@@ -6,14 +6,6 @@
 
 namespace tokenring {
 
-namespace {
-
-bool may_still_be_a_key(std::string_view word) {
-  return word.size() <= kKeyBytesMax;
-}
-
-}  // namespace
-
 // get, gets, gat, gats: a slot per key, the last of which carries the END.
 void Engine::serve_get(Client& client, ClientId id, Request& request) noexcept {
   std::string_view keys = request.keys;
@@ -46,10 +38,10 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
   if (rest.empty()) return blanks;
   const std::size_t stop = rest.find_first_of(std::string_view(" \n\0", 3));
   std::string_view key = rest.substr(0, stop);
-  if (stop == std::string_view::npos && may_still_be_a_key(key)) return blanks;
+  if (stop == std::string_view::npos && key.size() <= parse_limits().key_bytes_max) return blanks;
   const bool ends = stop != std::string_view::npos && rest[stop] != ' ';
   if (ends && key.ends_with('\r')) key.remove_suffix(1);
-  const bool too_long = !may_still_be_a_key(key);
+  const bool too_long = is_too_long(key, key);
 
   Request request;
   request.command = client.stream_command;
@@ -80,7 +72,7 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
   if (ends || too_long) ++reads_;
   if (ends && !too_long)
     client.mode = rest[stop] == '\n' ? Client::Mode::kRequests : Client::Mode::kSkipLine;
-  if (too_long) return blanks + std::min(rest.size(), kKeyBytesMax);
+  if (too_long) return blanks + key.size();
   return blanks + stop + (ends && rest[stop] == '\0' ? 0 : 1);
 }
 

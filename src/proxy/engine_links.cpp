@@ -9,6 +9,7 @@
 // Requests queue while a link connects; while it is down or probed they fail at once.
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "proxy/engine.hpp"
 
@@ -94,7 +95,7 @@ void Engine::fail_link(Link& link, WireError error) noexcept {
     link.failures = lasted ? 0 : 1;
     return;
   }
-  if (was_up || link.failures == 0) tell(NodeEvent::Kind::kDown, link, error);
+  if (!std::exchange(link.told_down, true)) tell(NodeEvent::Kind::kDown, link, error);
   const auto doubled = kRetryFirstMs << std::min<std::uint32_t>(link.failures, 8);
   const auto pause_ms = std::max<std::int64_t>(2, std::min(link.retry_max_ms, doubled));
   ++link.failures;
@@ -196,7 +197,7 @@ void Engine::come_up(Link& link) noexcept {
   link.state = Link::State::kUp;
   link.up_since = now_.instant;
   count(Counter::kNodeConnects);
-  tell(NodeEvent::Kind::kUp, link, WireError::kError);
+  if (std::exchange(link.told_down, false)) tell(NodeEvent::Kind::kUp, link, WireError::kError);
   if (!link.out.empty()) mark_dirty(link);
 }
 

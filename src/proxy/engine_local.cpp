@@ -54,7 +54,7 @@ void Engine::serve_fan_out(Client& client, ClientId id, const Request& request,
 // flush_all: every node that the client may reach, unless something there is not to be flushed.
 void Engine::serve_flush_all(Client& client, ClientId id, const Request& request) noexcept {
   count(Counter::kCmdFlush);
-  if (!snapshot_->allows_flush_all) {
+  if (!snapshot_->may_flush_all(client.address)) {
     if (!request.quiet) answer(client, id, line_of(WireError::kFlushRefused));
     return;
   }

@@ -49,6 +49,26 @@ std::size_t Engine::item_bytes(const Request& request) const noexcept {
          kCrLf.size();
 }
 
+ParseLimits Engine::parse_limits() const noexcept {
+  return {.key_bytes_max = snapshot_->has_blind_keys ? kLongKeyBytesMax : kKeyBytesMax};
+}
+
+// A key that is longer than a node takes, in a namespace that does not hide it.
+bool Engine::is_too_long(std::string_view key, std::string_view item_key) const noexcept {
+  if (key.size() <= kKeyBytesMax) return false;
+  const Namespace* space = snapshot_->namespaces.find(item_key);
+  return space == nullptr || !space->seal.blind_keys || key.size() > kLongKeyBytesMax;
+}
+
+bool Engine::has_key_too_long(const Request& request) const noexcept {
+  if (is_too_long(request.key, request.item_key)) return true;
+  if (!is_text_get(request.command)) return false;
+  std::string_view keys = request.keys;
+  for (std::string_view key = next_word(keys); !key.empty(); key = next_word(keys))
+    if (is_too_long(key, key)) return true;
+  return false;
+}
+
 // Whether the client may have one more request out. Replies are held until their turn, so what is
 // out is weighed by the size of the replies lately seen.
 bool Engine::has_room(const Client& client) const noexcept {
@@ -108,11 +128,16 @@ std::size_t Engine::serve_one(Client& client, ClientId id, std::string_view in) 
     }
   }
   Request request;
-  const ParsedRequest parsed = parse_request(in, request);
+  const ParsedRequest parsed = parse_request(in, request, parse_limits());
   switch (parsed.kind) {
     case ParsedRequest::Kind::kIncomplete:
       return 0;
     case ParsedRequest::Kind::kRequest: {
+      if (snapshot_->has_blind_keys && has_key_too_long(request)) {
+        if (!request.quiet || request.dialect() == Dialect::kMeta)
+          answer(client, id, line_of(WireError::kBadLine));
+        return parsed.consumed;
+      }
       if (request.keys.size() > kKeysAtOnceBytes && request.wants_value) {
         begin_key_stream(client, request);
         return static_cast<std::size_t>(request.keys.data() - in.data());

@@ -8,8 +8,10 @@ namespace tokenring::wire {
 
 // Both fill `request` (whose command is set) from `words` and leave `consumed` to the caller.
 // REQUIRES: words.count is at least the command's words_min.
-[[nodiscard]] ParsedRequest parse_text(const Words& words, Request& request) noexcept;
-[[nodiscard]] ParsedRequest parse_meta(const Words& words, Request& request) noexcept;
+[[nodiscard]] ParsedRequest parse_text(const Words& words, Request& request,
+                                       ParseLimits limits) noexcept;
+[[nodiscard]] ParsedRequest parse_meta(const Words& words, Request& request,
+                                       ParseLimits limits) noexcept;
 
 // What a parser returns for an error that is shown, hidden by noreply, or followed by a value.
 [[nodiscard]] inline ParsedRequest failed(WireError error, bool quiet = false,

@@ -172,9 +172,10 @@ ParsedRequest parse_debug(const Words& words, Request& request) {
 
 }  // namespace
 
-ParsedRequest parse_meta(const Words& words, Request& request) noexcept {
+ParsedRequest parse_meta(const Words& words, Request& request, ParseLimits limits) noexcept {
   if (request.command == Command::kMetaNoop) return parsed();
-  if (words.count < 2 || words.at[1].size() > kKeyBytesMax) return failed(WireError::kBadLine);
+  if (words.count < 2 || words.at[1].size() > limits.key_bytes_max)
+    return failed(WireError::kBadLine);
   request.key = request.item_key = words.at[1];
   switch (request.verb()) {
     case Verb::kGet:

@@ -64,15 +64,15 @@ bool touches(Command command) noexcept {
 }
 
 // Every word of `keys` is short enough to be a key.
-bool keys_fit(std::string_view keys) noexcept {
-  if (keys.size() <= kKeyBytesMax) return true;
+bool keys_fit(std::string_view keys, ParseLimits limits) noexcept {
+  if (keys.size() <= limits.key_bytes_max) return true;
   while (!keys.empty())
-    if (next_word(keys).size() > kKeyBytesMax) return false;
+    if (next_word(keys).size() > limits.key_bytes_max) return false;
   return true;
 }
 
 // A whole line of the get family; `rest` is what follows the command's name.
-ParsedRequest parse_get_line(std::string_view rest, Request& request) noexcept {
+ParsedRequest parse_get_line(std::string_view rest, Request& request, ParseLimits limits) noexcept {
   request.wants_value = true;
   std::string_view keys = rest;
   const std::string_view first = next_word(keys);
@@ -83,12 +83,12 @@ ParsedRequest parse_get_line(std::string_view rest, Request& request) noexcept {
     request.has_ttl = true;
     if (!wire::parse_i32(first, request.exptime)) return wire::failed(WireError::kBadExptime);
   }
-  if (!keys_fit(keys)) return wire::failed(WireError::kBadLine);
+  if (!keys_fit(keys, limits)) return wire::failed(WireError::kBadLine);
   request.keys = keys;
   return wire::parsed();
 }
 
-// No LF within kLineBytesMax. Only a get may go on: its keys are then read as they come.
+// No LF within what a line may have. Only a get may go on: its keys are then read as they come.
 ParsedRequest parse_endless_line(std::string_view in, Request& request) noexcept {
   std::string_view rest = in;
   const std::string_view name = next_word(rest);
@@ -106,7 +106,7 @@ ParsedRequest parse_endless_line(std::string_view in, Request& request) noexcept
   return {.kind = Kind::kKeyStream, .consumed = in.size() - rest.size()};
 }
 
-ParsedRequest parse_words(const wire::Words& words, Request& request) noexcept {
+ParsedRequest parse_words(const wire::Words& words, Request& request, ParseLimits limits) noexcept {
   if (words.count == 0 || words.at[0].size() < 2) return wire::failed(WireError::kError);
   const Command* command = find_command(words.at[0]);
   if (command == nullptr) {
@@ -117,13 +117,13 @@ ParsedRequest parse_words(const wire::Words& words, Request& request) noexcept {
   const CommandRow& row = row_of(*command);
   if (words.count < row.words_min || (row.words_max != 0 && words.count > row.words_max))
     return wire::failed(WireError::kError);
-  return row.dialect == Dialect::kMeta ? wire::parse_meta(words, request)
-                                       : wire::parse_text(words, request);
+  return row.dialect == Dialect::kMeta ? wire::parse_meta(words, request, limits)
+                                       : wire::parse_text(words, request, limits);
 }
 
 }  // namespace
 
-ParsedRequest parse_request(std::string_view in, Request& request) noexcept {
+ParsedRequest parse_request(std::string_view in, Request& request, ParseLimits limits) noexcept {
   // The get family may name any number of keys, so its line is not split into words.
   if (in.size() > 4 && in[0] == 'g' && (in[1] == 'e' || in[1] == 'a')) {
     const auto* lf = static_cast<const char*>(std::memchr(in.data(), '\n', in.size()));
@@ -135,7 +135,7 @@ ParsedRequest parse_request(std::string_view in, Request& request) noexcept {
       const Command* command = find_command(name);
       if (command != nullptr && is_get_family(*command)) {
         request.command = get_command(*command);
-        ParsedRequest result = parse_get_line(rest, request);
+        ParsedRequest result = parse_get_line(rest, request, limits);
         result.consumed = line_bytes + 1;
         return result;
       }
@@ -144,7 +144,7 @@ ParsedRequest parse_request(std::string_view in, Request& request) noexcept {
   wire::Words words;
   const std::size_t line_bytes = wire::split_line(in, words);
   if (line_bytes == 0)
-    return in.size() > kLineBytesMax ? parse_endless_line(in, request) : ParsedRequest{};
+    return in.size() > limits.line_bytes_max() ? parse_endless_line(in, request) : ParsedRequest{};
   if (words.count > 1) {
     // A get with blanks in front of it, or the ancient bget.
     const Command* command = find_command(words.at[0]);
@@ -153,12 +153,12 @@ ParsedRequest parse_request(std::string_view in, Request& request) noexcept {
       const char* from = words.at[0].data() + words.at[0].size();
       std::string_view rest(from, static_cast<std::size_t>(in.data() + line_bytes - 1 - from));
       if (rest.ends_with('\r')) rest.remove_suffix(1);
-      ParsedRequest result = parse_get_line(rest, request);
+      ParsedRequest result = parse_get_line(rest, request, limits);
       result.consumed = line_bytes;
       return result;
     }
   }
-  ParsedRequest result = parse_words(words, request);
+  ParsedRequest result = parse_words(words, request, limits);
   result.consumed = line_bytes;
   return result;
 }

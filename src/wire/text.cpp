@@ -11,11 +11,11 @@ bool says_noreply(const Words& words) {
   return words.last() == "noreply";
 }
 
-ParsedRequest parse_storage(const Words& words, Request& request) {
+ParsedRequest parse_storage(const Words& words, Request& request, ParseLimits limits) {
   request.quiet = says_noreply(words);
   request.key = request.item_key = words.at[1];
   std::int32_t length = 0;
-  if (request.key.size() > kKeyBytesMax || !parse_u32(words.at[2], request.client_flags) ||
+  if (request.key.size() > limits.key_bytes_max || !parse_u32(words.at[2], request.client_flags) ||
       !parse_i32(words.at[3], request.exptime) || !parse_i32(words.at[4], length)) {
     return failed(WireError::kBadLine, request.quiet);
   }
@@ -46,7 +46,7 @@ ParsedRequest parse_storage(const Words& words, Request& request) {
   return parsed();
 }
 
-ParsedRequest parse_delete(const Words& words, Request& request) {
+ParsedRequest parse_delete(const Words& words, Request& request, ParseLimits limits) {
   if (words.count > 2) {
     const bool zero = words.at[2] == "0";
     request.quiet = says_noreply(words);
@@ -55,24 +55,24 @@ ParsedRequest parse_delete(const Words& words, Request& request) {
     if (!valid) return failed(WireError::kBadDeleteLine, request.quiet);
   }
   request.key = request.item_key = words.at[1];
-  if (request.key.size() > kKeyBytesMax) return failed(WireError::kBadLine, request.quiet);
+  if (request.key.size() > limits.key_bytes_max) return failed(WireError::kBadLine, request.quiet);
   return parsed();
 }
 
-ParsedRequest parse_arithmetic(const Words& words, Request& request) {
+ParsedRequest parse_arithmetic(const Words& words, Request& request, ParseLimits limits) {
   request.quiet = says_noreply(words);
   request.key = request.item_key = words.at[1];
-  if (request.key.size() > kKeyBytesMax) return failed(WireError::kBadLine, request.quiet);
+  if (request.key.size() > limits.key_bytes_max) return failed(WireError::kBadLine, request.quiet);
   if (!parse_u64(words.at[2], request.delta)) return failed(WireError::kBadDelta, request.quiet);
   request.decrements = request.command == Command::kDecr;
   request.wants_value = true;
   return parsed();
 }
 
-ParsedRequest parse_touch(const Words& words, Request& request) {
+ParsedRequest parse_touch(const Words& words, Request& request, ParseLimits limits) {
   request.quiet = says_noreply(words);
   request.key = request.item_key = words.at[1];
-  if (request.key.size() > kKeyBytesMax) return failed(WireError::kBadLine, request.quiet);
+  if (request.key.size() > limits.key_bytes_max) return failed(WireError::kBadLine, request.quiet);
   if (!parse_i32(words.at[2], request.exptime))
     return failed(WireError::kBadExptime, request.quiet);
   request.has_ttl = true;
@@ -96,16 +96,16 @@ ParsedRequest parse_verbosity(const Words& words, Request& request) {
 
 }  // namespace
 
-ParsedRequest parse_text(const Words& words, Request& request) noexcept {
+ParsedRequest parse_text(const Words& words, Request& request, ParseLimits limits) noexcept {
   switch (request.verb()) {
     case Verb::kSet:
-      return parse_storage(words, request);
+      return parse_storage(words, request, limits);
     case Verb::kDelete:
-      return parse_delete(words, request);
+      return parse_delete(words, request, limits);
     case Verb::kArithmetic:
-      return parse_arithmetic(words, request);
+      return parse_arithmetic(words, request, limits);
     case Verb::kGet:
-      return parse_touch(words, request);  // The get family goes another way.
+      return parse_touch(words, request, limits);  // The get family goes another way.
     case Verb::kRefused:
     case Verb::kDebug:
     case Verb::kLocal:

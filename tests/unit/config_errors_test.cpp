@@ -32,6 +32,25 @@ constexpr Bad kBad[] = {
      "1:1: zzz: unknown key; the keys here are listen, workers, coalesce_max, drain_timeout, log_level, flush_all, control, limits, embedded, keys, pools, namespaces"},
     {R"(control = "127.0.0.1:1")",
      R"(1:11: control: "127.0.0.1:1" is no place for the control socket; give "unix:/path", or "" for none)"},
+    {R"(flush_all = ["127.0.0.1:1"])",
+     R"(1:13: flush_all: "127.0.0.1:1" is no address of listen; give some of 127.0.0.1:11211)"},
+    {R"([[namespaces]]
+prefix = "a:"
+seal = "require")",
+     R"(3:8: namespaces[0].seal: needs keys; give [keys] file = "PATH", made with `tokenring keygen`)"},
+    {R"([keys]
+file = "k"
+[[namespaces]]
+prefix = "a:"
+seal = "migrate")",
+     R"(5:8: namespaces[0].seal: "migrate" needs a deadline; give seal_until = "2026-12-31T00:00:00Z", or so)"},
+    {R"([[namespaces]]
+prefix = "a:"
+max_age = "1h")",
+     R"(3:11: namespaces[0].max_age: has no effect without seal = "require" or "migrate")"},
+    {R"([keys]
+command = ["unwrap"])",
+     R"(2:11: keys.command: "unwrap" is no absolute path; give one, for no shell looks it up)"},
     {R"(workers = "2")",
      "1:11: workers: is a string; give an integer from 0 to 256"},
     {"workers = 257",
