@@ -72,7 +72,7 @@ class Fd {
 
 void set_no_delay(int fd) noexcept;
 
-inline constexpr std::size_t kPiecesMax = 64;  // Pieces of one write.
+inline constexpr std::size_t kPiecesMax = 16;  // Pieces of one write.
 // Sends the pieces, at most kPiecesMax; the bytes taken, or -1 with errno.
 [[nodiscard]] ssize_t send_pieces(int fd, std::span<const std::string_view> pieces) noexcept;
 // Whether errno says that the socket is empty or full.

@@ -1,6 +1,7 @@
 #include "wire/words.hpp"
 
 #include <bit>
+#include <cstdint>
 #include <cstring>
 
 #include "tokenring/parse.hpp"
@@ -13,19 +14,51 @@ namespace tokenring {
 
 namespace wire {
 
+#if defined(__SSE2__)
+
+namespace {
+
+// A bit for each byte that is a delimiter.
+unsigned delimiters(__m128i bytes) noexcept {
+  const __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_setzero_si128()),
+                                   _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(' ')),
+                                                _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'))));
+  return static_cast<unsigned>(_mm_movemask_epi8(hit));
+}
+
+template <typename T>
+T load(const char* from) noexcept {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+// The first delimiter among sizeof(T) to 2 * sizeof(T) bytes: their first and last T side by side.
+template <typename T>
+const char* find_in_few(const char* from, const char* to) noexcept {
+  constexpr unsigned kHalf = sizeof(T);
+  const char* const last = to - kHalf;
+  const __m128i both =
+      _mm_set_epi64x(static_cast<long long>(load<T>(last)), static_cast<long long>(load<T>(from)));
+  const unsigned mask = delimiters(both);
+  const unsigned first_half = mask & ((1U << kHalf) - 1);
+  const unsigned last_half = (mask >> 8) & ((1U << kHalf) - 1);
+  if (first_half != 0) return from + std::countr_zero(first_half);
+  return last_half != 0 ? last + std::countr_zero(last_half) : to;
+}
+
+}  // namespace
+
+#endif
+
 const char* find_delimiter(const char* from, const char* to) noexcept {
 #if defined(__SSE2__)
-  const __m128i blank = _mm_set1_epi8(' ');
-  const __m128i lf = _mm_set1_epi8('\n');
-  const __m128i nul = _mm_setzero_si128();
   for (; to - from >= 16; from += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    const __m128i hit =
-        _mm_or_si128(_mm_cmpeq_epi8(bytes, nul),
-                     _mm_or_si128(_mm_cmpeq_epi8(bytes, blank), _mm_cmpeq_epi8(bytes, lf)));
-    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(hit));
+    const unsigned mask = delimiters(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
     if (mask != 0) return from + std::countr_zero(mask);
   }
+  if (to - from >= 8) return find_in_few<std::uint64_t>(from, to);
+  if (to - from >= 4) return find_in_few<std::uint32_t>(from, to);
 #endif
   for (; from != to; ++from)
     if (*from == ' ' || *from == '\n' || *from == '\0') return from;
