@@ -138,6 +138,10 @@ void Worker::run() noexcept {
       }
     }
     carry_out();
+    if (std::exchange(has_mail_, false)) {
+      read_mail();
+      carry_out();
+    }
     flush_held();
     engine_.end_turn(time_now());
   }
@@ -203,7 +207,8 @@ void Worker::handle(std::uint64_t data, std::uint32_t events) noexcept {
     case Kind::kListener:
       return accept_clients(index);
     case Kind::kWake:
-      return read_mail();
+      has_mail_ = true;  // Read when the engine's wishes of this turn are carried out.
+      return;
     case Kind::kClient:
       return handle_client({index, generation}, events);
     case Kind::kLink:

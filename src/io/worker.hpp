@@ -127,6 +127,7 @@ class Worker {
   Fd wake_;
   std::mutex mail_mutex_;
   Mail mail_;
+  bool has_mail_ = false;
   bool stopping_ = false;
   bool draining_ = false;
   Now now_;

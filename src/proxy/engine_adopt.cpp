@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "proxy/engine.hpp"
 
 namespace tokenring {
@@ -22,12 +23,14 @@ std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t nu
 }  // namespace
 
 void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
+  TR_ASSERT(outbox_.open_links.empty());
   now_ = now;
   if (snapshot != snapshot_) rename_spaces(*snapshot_, *snapshot);
   snapshot_ = std::move(snapshot);
   space_tallies_ =
       snapshot_->tallies == nullptr ? nullptr : snapshot_->tallies->spaces.row(options_.worker);
   adopt_keys();
+  leaders_.clear();  // What was not told apart until now may be from now on.
   gets_may_fail_ = snapshot_->namespaces.find({}) == nullptr;
   link_table_.clear();
   first_link_.clear();

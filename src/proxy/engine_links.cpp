@@ -182,6 +182,8 @@ void Engine::read_version(Link& link, const Reply& reply) noexcept {
   link.bare_misses = part[0] == 1 && part[1] == 6 && part[2] < 18;
   if (!link.flush_on_rejoin || !link.missed_writes) return come_up(link);
   link.flushing = true;
+  // Requests wait for it from now on: what still went past the node would be flushed by nothing.
+  link.state = Link::State::kConnecting;
   link.greeting.append(pool_, "flush_all\r\n");
   mark_dirty(link);
 }

@@ -67,7 +67,7 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
     return fail(slot, WireError::kBusy);
   }
   if (space->coalesce) {
-    if (s.writes()) part_ways(item_key);
+    if (s.writes() || request.has_ttl || request.has_vivify) part_ways(item_key);
     if (!is_down && follow(*link, request, item_key, slot))
       return count_in_space(s.space, SpaceTally::kCoalesced);
   }

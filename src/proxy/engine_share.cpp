@@ -43,6 +43,8 @@ bool Engine::follow(Link& link, const Request& request, std::string_view item_ke
         leader.context.flags == request.flags &&
         leader.context.key_is_base64 == request.key_is_base64) {
       slot.follows = true;
+      slot.sent = now_.instant;
+      slot.turn = turn_;
       slot.next_follower = leader.first_follower;
       leader.first_follower = index;
       count(Counter::kCoalesced);
@@ -55,13 +57,22 @@ bool Engine::follow(Link& link, const Request& request, std::string_view item_ke
   return false;
 }
 
-// Before a write is sent: what comes after it may not share what was asked before it.
+// Before a write or a touch is sent: what comes after it may not share what was asked before it.
 void Engine::part_ways(std::string_view item_key) noexcept {
   if (!leaders_.empty()) leaders_[place_of(item_key)] = kNoSlot;
 }
 
-bool Engine::fill_followers(std::uint32_t leader, const Reply& reply) noexcept {
+// Of a stale item only one reader is told to make it anew (W); the others are told that somebody
+// does (Z).
+bool Engine::fill_followers(std::uint32_t leader, const Reply& leading) noexcept {
   bool fits = true;
+  Reply reply = leading;
+  std::string marks;
+  if (reply.code == ReplyCode::kValue && reply.rest.ends_with(" W")) {
+    const bool stale = reply.rest.ends_with(" X W");
+    marks = reply.rest.substr(0, reply.rest.size() - (stale ? 3 : 1));
+    reply.rest = marks += stale ? "Z X" : "Z";
+  }
   while (slots_[leader].first_follower != kNoSlot) {
     const std::uint32_t index = slots_[leader].first_follower;
     Slot& slot = slots_[index];

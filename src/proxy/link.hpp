@@ -17,7 +17,7 @@ struct Link {
   enum class State : std::uint8_t {
     kUnused,      // Leads nowhere: its node is no longer in the configuration.
     kDown,        // Not connected; a new try is due at `retry_at`. Requests fail at once.
-    kConnecting,  // First try, or after a working connection ended: requests queue.
+    kConnecting,  // First try, after a working connection ended, or flushing: requests queue.
     kProbing,     // A try after a failed one: requests still fail at once.
     kUp,
   };
