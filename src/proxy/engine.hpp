@@ -206,6 +206,7 @@ class Engine {
 
   // deliver: from a node's reply to its client's place (engine_deliver.cpp).
   [[nodiscard]] bool deliver(Link& link, const Reply& reply, Buffer* whole) noexcept;
+  [[nodiscard]] bool deliver_change(Link& link, const Reply& reply) noexcept;
   [[nodiscard]] bool deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill_if_wanted(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill_shown(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
@@ -235,6 +236,7 @@ class Engine {
                                   Plan& plan) noexcept;
   [[nodiscard]] std::string_view body_of(const Slot& slot, std::string_view value) noexcept;
   [[nodiscard]] const SealRules* rules_of(const Slot& slot) const noexcept;
+  [[nodiscard]] bool reads_unsealed(const Slot& slot) const noexcept;
   [[nodiscard]] ValueIdentity identity_of(const Slot& slot, std::uint32_t client_flags) noexcept;
   [[nodiscard]] char* write_sealed(const Slot& slot, std::uint32_t client_flags,
                                    std::string_view body, char* to) noexcept;
@@ -243,6 +245,7 @@ class Engine {
   void unpack(OpenResult& result, Buffer& plain) noexcept;
   [[nodiscard]] Reply reveal(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
   [[nodiscard]] Reply reveal_text(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
+  [[nodiscard]] Reply reveal_size(const Slot& slot, const Reply& reply) noexcept;
   [[nodiscard]] Reply reveal_meta(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
   void wipe_plain(Buffer& plain) noexcept;
   void count_opened_by(std::uint32_t key_id) noexcept;
@@ -254,6 +257,7 @@ class Engine {
   [[nodiscard]] bool step_change(Link& link, std::uint32_t slot, const Reply& reply) noexcept;
   void change_nothing(Link& link, std::uint32_t slot, Cas there) noexcept;
   [[nodiscard]] bool change_value(Link& link, std::uint32_t slot, const Reply& reply) noexcept;
+  [[nodiscard]] std::int64_t life_to_keep(const Slot& slot, std::int64_t left_s) noexcept;
   [[nodiscard]] SealOptions options_of_new(const Slot& slot) const noexcept;
   void write_number(Link& link, std::uint32_t slot, Cas there, std::uint32_t client_flags) noexcept;
   void write_joined(Link& link, std::uint32_t slot, Cas there, std::uint32_t client_flags,
@@ -261,6 +265,7 @@ class Engine {
   void write_change(Link& link, std::uint32_t slot, Cas there, std::uint32_t client_flags,
                     std::string_view value) noexcept;
   void answer_change(std::uint32_t slot, const Reply& reply) noexcept;
+  [[nodiscard]] bool end_change(std::uint32_t slot, Reply shown, const Seen& seen) noexcept;
   [[nodiscard]] bool is_changing(const Slot& slot) noexcept {
     return slot.sealing != kNoSlot && sealings_[slot.sealing].change.state != Change::State::kNone;
   }

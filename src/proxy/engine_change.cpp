@@ -36,13 +36,7 @@ std::uint64_t changed_number(const Change& change, std::uint64_t number) {
   return number > change.delta ? number - change.delta : 0;
 }
 
-// What a reply of mg v f t c says beside the value.
-struct Seen {
-  std::uint32_t flags = 0;
-  std::int64_t left_s = -1;
-  std::uint64_t cas = 0;
-};
-
+// False where there is no CAS.
 bool read_seen(std::string_view words, Seen& seen) {
   for (std::string_view word = next_word(words); !word.empty(); word = next_word(words)) {
     const char* const from = word.data() + 1;
@@ -50,8 +44,13 @@ bool read_seen(std::string_view words, Seen& seen) {
     if (word[0] == 'f' && std::from_chars(from, to, seen.flags).ec != std::errc()) return false;
     if (word[0] == 't' && std::from_chars(from, to, seen.left_s).ec != std::errc()) return false;
     if (word[0] == 'c' && std::from_chars(from, to, seen.cas).ec != std::errc()) return false;
+    seen.has_size |= word[0] == 's';
   }
   return seen.cas != 0;
+}
+
+std::int64_t seconds_of(Expiry life, UnixTime now) {
+  return life.is_never() ? -1 : life.remaining_s(now);
 }
 
 }  // namespace
@@ -74,6 +73,12 @@ void Engine::begin_change(Link& link, Client& client, const Request& request, co
   change.initial = request.initial;
   change.vivify = plan.vivify;
   if (request.verb() == Verb::kArithmetic) change.ttl = plan.ttl;
+  change.wants_number = request.dialect() == Dialect::kText;
+  std::string_view flags = request.flags;
+  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags)) {
+    change.wants_number |= flag[0] == 'v';
+    change.wants_size |= flag[0] == 's';
+  }
   if (!request.value.empty()) {
     change.operand = pool_.take(request.value.size());
     change.operand.append(request.value);
@@ -102,6 +107,12 @@ bool Engine::step_change(Link& link, std::uint32_t index, const Reply& reply) no
   Slot& slot = slots_[index];
   Change& change = sealings_[slot.sealing].change;
   if (reply.is_error()) return fill(index, reply, nullptr);
+  const bool is_done = change.state == Change::State::kWriting && reply.code == ReplyCode::kHeader;
+  // A reload may have ended the namespace meanwhile, or its sealing.
+  if (const SealRules* rules = rules_of(slot); !is_done && (rules == nullptr || !rules->seals())) {
+    fail(index, WireError::kCannotSeal);
+    return true;
+  }
   if (change.state == Change::State::kReading) {
     if (reply.code == ReplyCode::kMiss) {
       change_nothing(link, index, {});
@@ -135,13 +146,14 @@ void Engine::change_nothing(Link& link, std::uint32_t index, Cas there) noexcept
   Change& change = sealings_[slots_[index].sealing].change;
   const bool is_number = change.mode < StoreMode::kAppend;
   if (!is_number) {
-    static_cast<void>(fill(index, {.code = ReplyCode::kNotStored, .line = "NS\r\n"}, nullptr));
+    static_cast<void>(end_change(index, {.code = ReplyCode::kNotStored, .line = "NS\r\n"}, {}));
   } else if (!change.vivify) {
-    static_cast<void>(fill(index, {.code = ReplyCode::kNotFound, .line = "NF\r\n"}, nullptr));
+    static_cast<void>(end_change(index, {.code = ReplyCode::kNotFound, .line = "NF\r\n"}, {}));
   } else {
     change.creates = true;
     change.number = change.initial;
-    change.life_s = change.vivify->is_never() ? -1 : change.vivify->remaining_s(now_.unix_time);
+    change.found_life_s = -1;
+    change.life_s = seconds_of(change.ttl.value_or(*change.vivify), now_.unix_time);
     sealings_[slots_[index].sealing].options = options_of_new(slots_[index]);
     write_number(link, index, there, 0);
   }
@@ -154,7 +166,7 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
   Seen seen;
   if (!read_seen(reply.rest, seen)) return false;
   if (change.has_cas && change.cas.value != seen.cas)
-    return fill(index, {.code = ReplyCode::kExists, .line = "EX\r\n"}, nullptr);
+    return end_change(index, {.code = ReplyCode::kExists, .line = "EX\r\n"}, {});
   Buffer plain;
   OpenResult opened{.outcome = OpenOutcome::kOpened};
   if (!reply.value.empty()) opened = open_value(slot, seen.flags, reply.value, plain);
@@ -167,19 +179,30 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
   if (opened.header.exp > 0) sealing.options.exp = {opened.header.exp};
   if (opened.header.iat > 0) sealing.options.iat = {opened.header.iat};
   change.creates = false;
-  change.life_s = seen.left_s < 0 ? -1 : std::max<std::int64_t>(1, seen.left_s);
+  change.life_s = seen.left_s < 0 ? -1 : life_to_keep(slot, seen.left_s);
   if (change.mode >= StoreMode::kAppend) {
     write_joined(link, index, Cas{seen.cas}, seen.flags, value);
   } else if (std::uint64_t number = 0; !read_number(value, number)) {
     fail(index, WireError::kNonNumeric);
   } else {
-    if (change.ttl)
-      change.life_s = change.ttl->is_never() ? -1 : change.ttl->remaining_s(now_.unix_time);
+    change.found_life_s = change.life_s;
+    if (change.ttl) change.life_s = seconds_of(*change.ttl, now_.unix_time);
     change.number = changed_number(change, number);
     write_number(link, index, Cas{seen.cas}, seen.flags);
   }
   wipe_plain(plain);
   return true;
+}
+
+// What is left of a life, to be written back. The node counts in whole seconds, and the life grows
+// by one when its clock ticks between the read and the write; under steady changes it would never
+// end. So one is taken off as often as that happens: the way to the node takes this share of a
+// second.
+std::int64_t Engine::life_to_keep(const Slot& slot, std::int64_t left_s) noexcept {
+  constexpr std::int64_t kSecondNs = 1'000'000'000;
+  const std::int64_t way_ns = std::max<std::int64_t>(0, now_.instant.ns - slot.sent.ns);
+  const auto part_ns = static_cast<std::int64_t>(random() % kSecondNs);
+  return std::max<std::int64_t>(1, left_s - (way_ns + part_ns) / kSecondNs);
 }
 
 SealOptions Engine::options_of_new(const Slot& slot) const noexcept {
@@ -210,7 +233,7 @@ void Engine::write_joined(Link& link, std::uint32_t index, Cas there, std::uint3
   grown.client_flags = client_flags;
   grown.value_bytes = static_cast<std::uint32_t>(whole.size());
   if (item_bytes(grown) > snapshot_->limits.value_bytes_max) {
-    static_cast<void>(fill(index, {.code = ReplyCode::kNotStored, .line = "NS\r\n"}, nullptr));
+    static_cast<void>(end_change(index, {.code = ReplyCode::kNotStored, .line = "NS\r\n"}, {}));
   } else {
     write_change(link, index, there, client_flags, whole.view());
   }
@@ -233,40 +256,58 @@ void Engine::write_change(Link& link, std::uint32_t index, Cas there, std::uint3
   write.value = value;
   Plan plan = plan_again(slot);
   plan.value_bytes = value.size();
-  plan.more_flags = " c";
+  plan.more_flags = change.wants_size ? " c s" : " c";
   if (change.life_s >= 0) plan.ttl = Expiry::in_seconds(change.life_s, now_.unix_time);
   send(link, write, plan, index);
 }
 
-// It is done: what memcached would say, in the order in which the client asked.
+// It is done.
 void Engine::answer_change(std::uint32_t index, const Reply& reply) noexcept {
   Slot& slot = slots_[index];
   const Change& change = sealings_[slot.sealing].change;
   if (change.creates) slot.context.quiet = false;  // memcached shows what a quiet ma made.
   Seen seen;
   static_cast<void>(read_seen(reply.rest, seen));
-  revealed_.clear();
-  bool wants_number = row_of(slot.context.command).dialect == Dialect::kText;
-  std::string_view asked = slot.context.flags;
-  for (std::string_view flag = next_word(asked); !flag.empty(); flag = next_word(asked)) {
-    wants_number |= flag[0] == 'v';
-    if (flag[0] != 't' && flag[0] != 'c') continue;
-    if (!revealed_.empty()) revealed_.append(" ");
-    std::array<char, kNumberBytesMax + 1> digits;
-    const auto result = flag[0] == 'c' ? std::to_chars(digits.begin(), digits.end(), seen.cas)
-                                       : std::to_chars(digits.begin(), digits.end(), change.life_s);
-    revealed_.append(flag.substr(0, 1)).append(digits.data(), result.ptr);
-  }
+  Reply shown{.code = ReplyCode::kHeader, .line = "HD\r\n"};
   std::array<char, kNumberBytesMax + 2> number;
-  Reply shown{.code = ReplyCode::kHeader, .line = "HD\r\n", .rest = revealed_};
-  if (change.mode < StoreMode::kAppend && wants_number) {
+  if (change.mode < StoreMode::kAppend && change.wants_number) {
     char* const end = std::to_chars(number.begin(), number.end(), change.number).ptr;
     end[0] = '\r';
     end[1] = '\n';
     shown.code = ReplyCode::kValue;
     shown.value = {number.data(), static_cast<std::size_t>(end - number.data())};
   }
-  static_cast<void>(fill(index, shown, nullptr));
+  static_cast<void>(end_change(index, shown, seen));
+}
+
+// Fills the slot with what memcached would say, and the flags that the client asked for in its
+// order: those of ms whatever came of it, those of ma where it was done.
+bool Engine::end_change(std::uint32_t index, Reply shown, const Seen& seen) noexcept {
+  const Slot& slot = slots_[index];
+  const Sealing& sealing = sealings_[slot.sealing];
+  const Change& change = sealing.change;
+  const bool is_done = shown.code == ReplyCode::kHeader || shown.code == ReplyCode::kValue;
+  const bool is_number = change.mode < StoreMode::kAppend;
+  std::int64_t life_s = change.found_life_s;  // As N and T change it, in their turn.
+  revealed_.clear();
+  std::string_view asked = is_done || !is_number ? slot.context.flags : std::string_view();
+  for (std::string_view flag = next_word(asked); !flag.empty(); flag = next_word(asked)) {
+    std::array<char, kNumberBytesMax + 1> digits;
+    char* end = digits.begin();
+    if (flag[0] == 'N' && change.creates) life_s = seconds_of(*change.vivify, now_.unix_time);
+    if (flag[0] == 'T' && change.ttl) life_s = seconds_of(*change.ttl, now_.unix_time);
+    if (flag[0] == 'c')
+      end = std::to_chars(digits.begin(), digits.end(), seen.cas).ptr;
+    else if (flag[0] == 't' && is_number)
+      end = std::to_chars(digits.begin(), digits.end(), life_s).ptr;
+    else if (flag[0] == 's' && seen.has_size)
+      end = std::to_chars(digits.begin(), digits.end(), sealing.value_bytes).ptr;
+    if (end == digits.begin()) continue;
+    if (!revealed_.empty()) revealed_.append(" ");
+    revealed_.append(flag.substr(0, 1)).append(digits.data(), end);
+  }
+  shown.rest = revealed_;
+  return fill(index, shown, nullptr);
 }
 
 }  // namespace tokenring

@@ -60,13 +60,7 @@ bool Engine::deliver(Link& link, const Reply& reply, Buffer* whole) noexcept {
   link.response_ns += (took_ns - link.response_ns) / 32;
   if (slot.in_get_line) return deliver_get(link, reply, whole);
   if (slot.gathers) return deliver_stats(link, reply);
-  if (is_changing(slot)) {
-    const bool wanted = slot.in_client && !slot.filled;
-    pop_front(link);
-    if (!wanted || step_change(link, index, reply)) return true;
-    fail(index, WireError::kNodeBadReply);
-    return false;
-  }
+  if (is_changing(slot)) return deliver_change(link, reply);
   if (slot.closes_batch) {
     if (reply.code != ReplyCode::kNoop) return false;
   } else if (slot.informs != kNoSlot) {
@@ -77,6 +71,19 @@ bool Engine::deliver(Link& link, const Reply& reply, Buffer* whole) noexcept {
   }
   pop_front(link);
   return true;
+}
+
+// A step of a change. A link that is to end serves it to its end.
+bool Engine::deliver_change(Link& link, const Reply& reply) noexcept {
+  const std::uint32_t index = link.first_slot;
+  const bool wanted = slots_[index].in_client && !slots_[index].filled;
+  const bool retires = std::exchange(link.retiring, false);
+  pop_front(link);
+  const bool fits = !wanted || step_change(link, index, reply);
+  link.retiring = retires;
+  if (!fits) fail(index, WireError::kNodeBadReply);
+  if (fits && retires) end_if_retired(link);
+  return fits;
 }
 
 // A text get line is answered by the VALUEs of those of its keys that are there, in the line's

@@ -153,6 +153,13 @@ const SealRules* Engine::rules_of(const Slot& slot) const noexcept {
   return &snapshot_->namespaces.all()[slot.space].seal;
 }
 
+// Whether an item of before the namespace was sealed may still be read.
+bool Engine::reads_unsealed(const Slot& slot) const noexcept {
+  const SealRules* rules = rules_of(slot);
+  return rules != nullptr && rules->mode == SealMode::kMigrate &&
+         now_.unix_time < rules->migrate_until;
+}
+
 ValueIdentity Engine::identity_of(const Slot& slot, std::uint32_t client_flags) noexcept {
   std::string_view key = slot.context.key;
   if (slot.context.key_is_base64) {
@@ -183,8 +190,7 @@ OpenResult Engine::open_value(const Slot& slot, std::uint32_t client_flags, std:
   plain = pool_.take(sealed.size() + kCrLf.size());
   char* const to = plain.space().data();
   OpenResult result = sealer_->open(identity_of(slot, client_flags), sealed, now_.unix_time, to);
-  if (result.outcome == OpenOutcome::kPlaintext && rules->mode == SealMode::kMigrate &&
-      now_.unix_time < rules->migrate_until) {
+  if (result.outcome == OpenOutcome::kPlaintext && reads_unsealed(slot)) {
     count_in_space(slot.space, SpaceTally::kMigrated);
     plain.append(sealed);
     plain.append(kCrLf);
@@ -231,6 +237,7 @@ void Engine::unpack(OpenResult& result, Buffer& plain) noexcept {
 Reply Engine::reveal(const Slot& slot, const Reply& reply, Buffer& plain) noexcept {
   if (reply.code == ReplyCode::kTextValue) return reveal_text(slot, reply, plain);
   if (reply.code == ReplyCode::kValue) return reveal_meta(slot, reply, plain);
+  if (slot.context.command == Command::kMetaSet) return reveal_size(slot, reply);
   if (reply.code != ReplyCode::kDebug || node_key_of(slot) == slot.context.key) return reply;
   std::string_view rest = reply.rest;  // ME <key> <what is known of the item>
   Reply shown = reply;
@@ -249,7 +256,8 @@ Reply Engine::reveal_text(const Slot& slot, const Reply& reply, Buffer& plain) n
   next_word(rest);
   std::uint32_t client_flags = 0;
   // A node's own stub (mg N) holds nothing that could be sealed; to a text get it is not there.
-  if (reply.value.empty() || !parse_number(flags, client_flags)) return miss;
+  const bool is_stub = reply.value.empty() && !reads_unsealed(slot);
+  if (is_stub || !parse_number(flags, client_flags)) return miss;
   const OpenResult opened = open_value(slot, client_flags, reply.value, plain);
   if (!opened.opened()) return miss;
   revealed_.assign(slot.context.key).append(" ").append(flags).append(" ");
@@ -258,6 +266,22 @@ Reply Engine::reveal_text(const Slot& slot, const Reply& reply, Buffer& plain) n
   Reply shown = reply;
   shown.rest = revealed_;
   shown.value = plain.view().substr(0, opened.size);
+  return shown;
+}
+
+// ms s: how large the value is, not its envelope.
+Reply Engine::reveal_size(const Slot& slot, const Reply& reply) noexcept {
+  revealed_.clear();
+  std::string_view flags = reply.rest;
+  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags)) {
+    if (!revealed_.empty()) revealed_.append(" ");
+    if (flag[0] == 's')
+      append_number(revealed_.append("s"), sealings_[slot.sealing].value_bytes);
+    else
+      revealed_.append(flag);
+  }
+  Reply shown = reply;
+  shown.rest = revealed_;
   return shown;
 }
 

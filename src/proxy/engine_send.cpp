@@ -126,14 +126,18 @@ void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t 
   const bool seals = slot.sealing != kNoSlot;
   // What mg gives back for k is the item's key as it was made, which may be base64 where this
   // request is not, and the reverse. As bytes it is harmless unless these would end the line.
-  plan.echo_key = !seals && request.command == Command::kMetaGet && request.wants_key &&
+  const bool hides_key = seals && sealings_[slot.sealing].node_key_size > 0;
+  plan.echo_key = !hides_key && request.command == Command::kMetaGet && request.wants_key &&
                   request.item_key.find('\n') == std::string_view::npos;
   link.unchecked = slot.plain_reply;
 
   const bool has_value = request.verb() == Verb::kSet;
   const bool moves = has_value && whole_input_ != nullptr && !seals;
   const std::string_view body = has_value && seals ? body_of(slot, request.value) : request.value;
-  if (has_value && seals) plan.value_bytes = sealed_size(body.size(), false);
+  if (has_value && seals) {
+    sealings_[slot.sealing].value_bytes = static_cast<std::uint32_t>(request.value.size());
+    plan.value_bytes = sealed_size(body.size(), false);
+  }
   const std::size_t value_room = has_value && !moves ? plan.value_bytes + kCrLf.size() : 0;
   char* const to = link.out.prepare(pool_, encoded_size_max(request, plan) + value_room);
   char* end = encode_request(request, plan, to);

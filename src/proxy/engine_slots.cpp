@@ -29,6 +29,7 @@ std::uint32_t Engine::reserve(Client& client, ClientId id, const Request& reques
 void Engine::await(Link& link, std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
   slot.in_link = true;
+  slot.next_in_link = kNoSlot;  // A change stands in the FIFO more than once.
   slot.sent = now_.instant;
   slot.turn = turn_;
   slot.deadline = now_.instant.plus_ms(link.request_timeout_ms);
