@@ -18,16 +18,31 @@
 
 namespace tokenring::sim {
 
-// What the world of this seed allows a reply to be.
+// What the world of this seed allows a reply to be. A value that was never written to its key is
+// never allowed.
 struct Rules {
-  bool faults = false;          // Requests may fail, and what was written may be gone or old.
-  bool failure_is_miss = true;  // A failed text get says END; else SERVER_ERROR.
+  bool faults = false;      // Requests may fail.
+  bool loses = false;       // What was written may be gone, or come back: a node failed, or keys
+                            // moved to another node and back.
+  bool expires = false;     // What was written may be gone, but nothing older is seen.
+  bool lies = false;        // An error line, which has no opaque, may be another request's.
+  bool get_errors = false;  // A failed text get may say SERVER_ERROR; else it says END.
+  bool limits = false;      // Clients may be told that there is no room.
   std::size_t value_bytes_max = 4096;
   std::uint32_t clients = 1;
 };
 
-// Youngest write sent, by key, of all clients.
-using Written = std::map<std::string, std::uint64_t>;
+// What a read of a key must see.
+struct Floor {
+  std::uint64_t least = 0;  // No write before this one.
+  bool gone = true;         // Or nothing at all.
+};
+
+// Of all clients' keys, which each is written by one client.
+struct Facts {
+  std::map<std::string, std::uint64_t> written;  // The youngest write sent.
+  std::map<std::string, Floor> acked;            // After the youngest change acknowledged.
+};
 
 // No life in the namespace of these keys is longer.
 inline constexpr std::string_view kCappedPrefix = "cap:";
@@ -35,7 +50,7 @@ inline constexpr std::int64_t kCapS = 60;
 
 class Client {
  public:
-  Client(std::uint32_t number, std::uint64_t seed, Rules rules, std::shared_ptr<Written> written);
+  Client(std::uint32_t number, std::uint64_t seed, Rules rules, std::shared_ptr<Facts> facts);
 
   // Bytes of one or more further requests.
   [[nodiscard]] std::string more_requests();
@@ -57,19 +72,32 @@ class Client {
   };
 
   void expect(std::string what, std::function<Verdict(std::string_view&)> read);
-  void expect_lines(std::string what, std::vector<std::string> lines, std::string key,
-                    std::uint64_t write);
-  [[nodiscard]] std::string value_of(const std::string& key, std::uint64_t write) const;
-  [[nodiscard]] bool value_is_possible(const std::string& key, std::string_view value);
-  [[nodiscard]] Verdict read_get(std::string_view& in, std::vector<std::string> keys,
-                                 bool with_cas);
-  [[nodiscard]] Verdict read_meta_get(std::string_view& in, const std::string& key,
-                                      const std::string& opaque);
+  void expect_lines(std::string what, std::vector<std::string> lines);
+  // The first of `lines` acknowledges the change that was just made to the key.
+  void expect_change(std::string what, std::vector<std::string> lines, const std::string& key);
+  [[nodiscard]] static std::string value_of(const std::string& key, std::uint64_t write);
+  [[nodiscard]] bool is_failure(std::string_view line) const;
+  // As of what was sent so far by this client, and acknowledged to the others.
+  [[nodiscard]] Floor floor_of(const std::string& key);
+  [[nodiscard]] std::vector<Floor> floors_of(const std::vector<std::string>& keys);
+  // Notes that there will be a value of that number, or none of before it.
+  void will_be(const std::string& key, Floor floor) { sent_[key] = floor; }
+  [[nodiscard]] Verdict read_line(std::string_view& in, const std::vector<std::string>& lines,
+                                  std::string_view& line) const;
+  [[nodiscard]] Verdict read_get(std::string_view& in, const std::vector<std::string>& keys,
+                                 const std::vector<Floor>& floors, bool with_cas) const;
+  [[nodiscard]] Verdict read_meta_get(std::string_view& in, const std::string& key, Floor floor,
+                                      const std::string& opaque) const;
+  [[nodiscard]] Verdict read_bare_get(std::string_view& in, const std::string& key,
+                                      Floor floor) const;
+  [[nodiscard]] Verdict read_quiet_run(std::string_view& in,
+                                       const std::vector<std::string>& opaques,
+                                       const std::vector<Floor>& floors) const;
+  [[nodiscard]] Verdict read_stats(std::string_view& in) const;
+  [[nodiscard]] bool value_is_possible(const std::string& key, Floor floor,
+                                       std::string_view value) const;
   // Another client's, now and then.
   [[nodiscard]] std::string key_to_read();
-  [[nodiscard]] bool may_be_gone(const std::string& key) {
-    return rules_.faults || acked_[key] == 0 || key.starts_with(kCappedPrefix);
-  }
   [[nodiscard]] const std::string& any_key() { return keys_[random_.below(keys_.size())]; }
 
   std::string set();
@@ -80,14 +108,15 @@ class Client {
   std::string meta_get();
   std::string quiet_run();
   std::string odd();
+  std::string stats();
+  std::string flush_all();
 
   std::uint32_t number_;
   Random random_;
   Rules rules_;
   std::vector<std::string> keys_;
-  std::shared_ptr<Written> written_;
-  std::map<std::string, std::uint64_t> acked_;  // Youngest write acknowledged; 0 after a delete.
-  std::map<std::string, std::uint64_t> ended_;  // Youngest write that an acknowledged delete ended.
+  std::shared_ptr<Facts> facts_;
+  std::map<std::string, Floor> sent_;  // Of its own keys, when all that was sent is done.
   std::uint64_t writes_ = 0;
   std::uint64_t opaques_ = 0;
   std::deque<Expected> expected_;

@@ -11,29 +11,16 @@
 #include <vector>
 
 #include "client.hpp"
+#include "options.hpp"
 #include "proxy/engine.hpp"
 #include "store/embedded_node.hpp"
 
 namespace tokenring::sim {
 
-struct Options {
-  std::uint64_t seed = 1;
-  std::uint32_t nodes = 3;
-  std::uint32_t clients = 4;
-  std::uint32_t links_per_node = 1;
-  bool faults = false;  // Nodes die, freeze and refuse; connections break.
-  bool lies = false;    // A node drops, doubles and makes up replies.
-  bool failure_is_miss = true;
-  bool coalesce = false;         // Gets in flight share requests.
-  bool failover = false;         // Other nodes stand in for those that are down.
-  std::uint32_t requests = 150;  // Of each client, about.
-
-  [[nodiscard]] static Options of(std::uint64_t seed);
-  [[nodiscard]] std::string text() const;
-};
-
 class World {
  public:
+  static constexpr std::uint32_t kStepsMax = 400'000;  // Far beyond what any seed takes.
+
   explicit World(const Options& options);
   ~World();
 
@@ -49,6 +36,7 @@ class World {
   // One connection to a node, by LinkId::index.
   struct Pipe {
     LinkId id;
+    std::uint32_t node = 0;  // Where it leads, whatever the proxy's configuration says by now.
     bool open = false;
     bool connecting = false;
     bool flush = false;
@@ -58,6 +46,7 @@ class World {
     EmbeddedNode::Link state = {};
   };
   struct Peer {
+    std::uint32_t number = 0;
     std::unique_ptr<Client> client;
     std::optional<ClientId> id;
     std::string to_proxy = {};
@@ -79,12 +68,18 @@ class World {
   void heal();
   void advance(std::int64_t ms);
   void close(Peer& peer);
+  void open(LinkId id);
+  void change_something();
+  void reload();
+  void kick(ClientId id);
+  void leave_or_come_again(Peer& peer);
   [[nodiscard]] bool settled() const;
   [[nodiscard]] std::string check_bounds();
   [[nodiscard]] std::string check_lives();
   [[nodiscard]] std::string check_quiet();
   [[nodiscard]] std::string check_end();
   [[nodiscard]] std::string node_says(Node& node, std::string_view line);
+  [[nodiscard]] std::uint32_t node_at(std::string_view address) const;
   [[nodiscard]] std::size_t some(std::size_t n) { return 1 + random_.below(n); }
 
   Options options_;
@@ -93,7 +88,7 @@ class World {
   BufferPool node_pool_;
   CounterBoard board_{1};
   std::shared_ptr<const Snapshot> snapshot_;
-  std::vector<Node> nodes_;
+  std::vector<Node> nodes_;  // Of the pool, then of the gutter.
   std::vector<Pipe> pipes_;
   std::vector<Peer> peers_;
   std::unique_ptr<Engine> engine_;
