@@ -1,5 +1,7 @@
 """The operator's keys: rotation under load, and files that are not as they should be."""
+import base64
 import os
+import resource
 import subprocess
 import threading
 import unittest
@@ -108,6 +110,85 @@ class Rotation(SealedCase):
         self.keys.write(good)
         self.reload(proxy)
         self.assertEqual(proxy.status()["reloads_failed"], str(len(bad) + 2))
+
+
+class WhatTheOperatorSees(SealedCase):
+    def key_stats(self, wire):
+        wire.send(b"stats keys\r\n")
+        lines = wire.until(b"END\r\n").decode().splitlines()[:-1]
+        return {line.split()[1]: line.split()[2] for line in lines}
+
+    @unittest.skipIf(envelope is None, "needs python3-cryptography")
+    def test_stats_keys_tell_which_key_opens_how_much(self):
+        proxy = self.sealed([self.memcached()], "--workers", "2")
+        wire = self.wire(proxy)
+        wire.set(SPACE + b"old", b"x")
+        old, new = self.keys.primary(), self.keys.add_master()
+        self.keys.promote(new)
+        proxy.wait_for_control()
+        self.assertEqual(proxy.ask("reload")[0], 0)
+        wire.set(SPACE + b"new", b"x")
+        for _ in range(3):
+            wire.get(SPACE + b"old")
+        wire.get(SPACE + b"new")
+        ids = [envelope.key_id(base64.b64decode(key)).hex() for key in (old, new)]
+        self.assertEqual(self.key_stats(wire), {f"{ids[1]}:role": "primary", f"{ids[1]}:opened": "1",
+                                                f"{ids[0]}:role": "master", f"{ids[0]}:opened": "3"})
+        self.ask(self.wire(self.proxy()), b"stats keys\r\n", b"END\r\n")
+
+    @unittest.skipIf(envelope is None, "needs python3-cryptography")
+    def test_what_did_not_open_is_in_the_log_without_key_and_value(self):
+        node = self.memcached()
+        proxy = self.sealed([node])
+        wire, behind = self.wire(proxy), self.wire(node)
+        key = SPACE + b"a-secret-key"
+        behind.set(self.blinded(key), b"planted text")
+        self.assertIsNone(wire.get(key))
+        reference = envelope.audit_reference(self.keys.keys()["audit"], SPACE, key).decode()
+        proxy.says(f'warn seal: a value did not open: plaintext (namespace "sess:", key reference {reference}, '
+                   f"node {node.address}, worker 0)")
+        # A storm of them is thinned out, and what is only over is no event.
+        behind.set(self.blinded(key), envelope.seal(self.keys.keys()["primary"], SPACE, key, b"x", exp=5))
+        for _ in range(20):
+            self.assertIsNone(wire.get(key))
+        behind.set(self.blinded(key), b"\xf5\xc7\x01\x01" + b"y" * 60)
+        self.assertEqual(wire.command(b"mg %s v\r\n" % key * 200), b"EN\r\n" * 200)
+        proxy.says("seal: ")
+        log = proxy.output()
+        self.assertLess(log.count("did not open"), 40)
+        self.assertNotIn("expired", log)
+        for secret in ("a-secret-key", "planted", "yyyy"):
+            self.assertNotIn(secret, log)
+        self.assertEqual(self.tallies(wire)["open_unknown_key"], 200)
+
+    def test_a_process_with_keys_leaves_no_core(self):
+        def core_limit(proxy):
+            with open(f"/proc/{proxy.pid}/limits", encoding="ascii") as limits:
+                return next(line.split()[4:6] for line in limits if line.startswith("Max core file size"))
+        self.assertEqual(core_limit(self.sealed(["embedded"])), ["0", "0"])
+        self.assertEqual(core_limit(self.proxy()), core_limit_of_this_process())
+
+    @unittest.skipIf(envelope is None, "needs python3-cryptography")
+    def test_where_tells_the_node_and_the_hidden_key(self):
+        nodes = [self.memcached() for _ in range(3)]
+        proxy = self.sealed(nodes)
+        wire = self.wire(proxy)
+        keys = [SPACE + name for name in (b"a", b"{g}a", b"{g}b", b"long" + b"k" * 3000)]
+        done = subprocess.run([BINARY, "where", "-c", proxy.config_file.name, *[k.decode() for k in keys]],
+                              capture_output=True, text=True, check=True)
+        for key, line in zip(keys, done.stdout.splitlines()):
+            _, prefix, pool, node, seen, life = line.split("\t")
+            self.assertEqual((prefix, pool, life), ("sess:", "p", "never"))
+            self.assertEqual(seen.encode(), self.blinded(key))
+            wire.set(key, b"x")
+            holders = [n.address for n in nodes if self.wire(n).get(self.blinded(key)) is not None]
+            self.assertEqual(holders, [node])
+        self.assertEqual(len({line.split("\t")[3] for line in done.stdout.splitlines()[1:3]}), 1)
+
+
+def core_limit_of_this_process():
+    return ["unlimited" if limit == resource.RLIM_INFINITY else str(limit)
+            for limit in resource.getrlimit(resource.RLIMIT_CORE)]
 
 
 class NoStart(unittest.TestCase):
