@@ -50,6 +50,17 @@ pool:
 {servers}
 """
 
+SEALED = """
+[pools.nodes]
+nodes = [{nodes}]
+[keys]
+file = "{keys}"
+[[namespaces]]
+prefix = ""
+seal = "require"
+blind_keys = true
+"""
+
 MEMCACHED_PROXY = """
 function mcp_config_pools(old)
     mcp.backend_connect_timeout(2)
@@ -147,6 +158,14 @@ def _tokenring(nodes, binary, extra):
     return lambda port, _: [binary, "--listen", f"127.0.0.1:{port}", "--nodes", addresses, "--workers", 1, *extra]
 
 
+def _sealed(nodes, binary, extra):
+    """The same proxy, with sealed values and hidden keys."""
+    keys = subprocess.run([binary, "keygen"], capture_output=True, text=True, timeout=10, check=True).stdout
+    addresses = ", ".join(f'"127.0.0.1:{n.port}"' for n in nodes)
+    return lambda port, write: [binary, "--listen", f"127.0.0.1:{port}", "--workers", 1, "-c",
+                                write(SEALED.format(nodes=addresses, keys=write(keys))), *extra]
+
+
 def _twemproxy(nodes):
     servers = "\n".join(f"   - 127.0.0.1:{n.port}:1 {n.name}" for n in nodes)
     return lambda port, write: ["nutcracker", "-c", write(TWEMPROXY.format(port=port, servers=servers)),
@@ -180,6 +199,8 @@ def memcached_with_proxy():
 def available(binary, extra=()):
     """name: function of the nodes that gives the command; only the peers this machine has."""
     found = {"tokenring": lambda nodes: _tokenring(nodes, binary, extra)}
+    if not extra:
+        found["sealed"] = lambda nodes: _sealed(nodes, binary, extra)
     path = memcached_with_proxy()
     if path:
         found["mcproxy"] = lambda nodes: _memcached_proxy(nodes, path)
@@ -193,8 +214,9 @@ def available(binary, extra=()):
 
 
 def version_of(name, binary):
-    command = {"tokenring": [binary, "--version"], "mcproxy": [memcached_with_proxy(), "-V"],
-               "twemproxy": ["nutcracker", "-V"], "haproxy": ["haproxy", "-v"], "memcached": ["memcached", "-V"]}[name]
+    command = {"tokenring": [binary, "--version"], "sealed": [binary, "--version"],
+               "mcproxy": [memcached_with_proxy(), "-V"], "twemproxy": ["nutcracker", "-V"],
+               "haproxy": ["haproxy", "-v"], "memcached": ["memcached", "-V"]}[name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     line = (done.stdout + done.stderr).strip().split("\n")[0]
     return re.sub(r" - http\S*", "", line)

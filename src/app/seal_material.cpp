@@ -1,10 +1,21 @@
 #include "app/seal_material.hpp"
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <cstring>
 
 #include "app/read_file.hpp"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TOKENRING_HAS_ASAN 1
+#endif
+#endif
+#ifndef TOKENRING_HAS_ASAN
+#define TOKENRING_HAS_ASAN 0
+#endif
 
 namespace tokenring {
 
@@ -16,11 +27,22 @@ KeyringResult read_keys(const KeySource& source) {
   return read_key_command(source.command);
 }
 
+// What holds keys, or values as clients see them, must not end up in a file: no core dump, and no
+// debugger of the same user. (Sanitizers look for leaks like a debugger.)
+void keep_memory_private() {
+  const rlimit none{};
+  ::setrlimit(RLIMIT_CORE, &none);
+#if !defined(__SANITIZE_ADDRESS__) && !TOKENRING_HAS_ASAN
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
 }  // namespace
 
 Result<SealMaterial, std::string> read_seal_material(const Config& config) {
   SealMaterial material;
   if (config.keys.any()) {
+    keep_memory_private();
     KeyringResult keyring = read_keys(config.keys);
     if (!keyring) return unexpected(keyring.error());
     material.keyring = *std::move(keyring);

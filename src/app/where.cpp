@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include "app/spelling.hpp"
+#include "seal/blind.hpp"
+#include "tokenring/request.hpp"
 
 namespace tokenring {
 
 namespace {
-
-constexpr std::size_t kKeyBytesMax = 250;
 
 std::string life_text(const LifeRules& rules, std::int32_t exptime, UnixTime now) {
   LifeRules steady = rules;
@@ -17,34 +17,52 @@ std::string life_text(const LifeRules& rules, std::int32_t exptime, UnixTime now
   return life.is_never() ? "never" : std::to_string(life.remaining_s(now));
 }
 
+struct SeenKey {
+  std::string key;    // As the node sees it.
+  std::string route;  // What the ring is asked for.
+};
+
+SeenKey seen_key(const Snapshot& snapshot, const Namespace& space, std::string_view key) {
+  if (!space.seal.blind_keys) return {std::string(key), std::string(key)};
+  const std::string_view tag_ends = snapshot.pools[space.pool].ring.hash_tag();
+  const std::string_view tagged = hashed_part(key, tag_ends);
+  std::string seen(blinded_size_max(space.prefix.size()), '\0');
+  const BlindedKey blinded = snapshot.keyring->blinder().blind(
+      {.space = space.prefix,
+       .key = key,
+       .tag = tagged.size() == key.size() ? std::string_view() : tagged},
+      tag_ends, seen.data());
+  std::string route(blinded.route);
+  seen.resize(blinded.size);
+  return {std::move(seen), std::move(route)};
+}
+
 // The line for a key; the reason why it has none.
 Result<std::string, std::string> line_for(const Snapshot& snapshot, std::string_view key,
                                           std::int32_t exptime, UnixTime now) {
   if (key.empty()) return unexpected(std::string("an empty key; keys have 1 to 250 bytes"));
-  if (key.size() > kKeyBytesMax) {
-    return unexpected(fmt::format("{}: a key of {} bytes; keys have 1 to {}", escaped_key(key),
-                                  key.size(), kKeyBytesMax));
-  }
   const Namespace* space = snapshot.namespaces.find(key);
+  const std::size_t bytes_max =
+      space != nullptr && space->seal.blind_keys ? kLongKeyBytesMax : kKeyBytesMax;
+  if (key.size() > bytes_max) {
+    return unexpected(fmt::format("{}: a key of {} bytes; keys have 1 to {}", escaped_key(key),
+                                  key.size(), bytes_max));
+  }
   if (space == nullptr) {
     return unexpected(
         fmt::format("{}: no namespace has this key; add one with its prefix, or with prefix \"\"",
                     escaped_key(key)));
   }
   const Pool& pool = snapshot.pools[space->pool];
-  const std::string seen = node_key(*space, key);
-  const NodeSpec& node = pool.nodes[pool.ring.owner_of(seen)];
+  const SeenKey seen = seen_key(snapshot, *space, key);
+  const NodeSpec& node = pool.nodes[pool.ring.owner_of(seen.route)];
   return fmt::format("{}\t{}\t{}\t{}\t{}\t{}", escaped_key(key),
                      space->prefix.empty() ? "-" : escaped_key(space->prefix), pool.name,
-                     node.name.empty() ? node.address : node.name, escaped_key(seen),
+                     node.name.empty() ? node.address : node.name, escaped_key(seen.key),
                      life_text(space->life, exptime, now));
 }
 
 }  // namespace
-
-std::string node_key(const Namespace& /*space*/, std::string_view key) {
-  return std::string(key);
-}
 
 int where(const Snapshot& snapshot, const WhereOptions& options, UnixTime now, std::istream& in,
           std::ostream& out, std::ostream& errors) {

@@ -18,9 +18,6 @@ struct WhereOptions {
   std::int32_t exptime = 0;       // What a client would ask for.
 };
 
-// The key as its node sees it.
-[[nodiscard]] std::string node_key(const Namespace& space, std::string_view key);
-
 // Writes a line for each key to `out`: key, prefix of its namespace (- when empty), pool, node, the
 // key as the node sees it, and the life that it would get in seconds or `never`, before jitter;
 // separated by tabs. A key without a pool, or that is none, is a line on `errors`. Returns the exit

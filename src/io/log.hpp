@@ -32,6 +32,7 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
   X(kNodeRefused, "node refused") /* Its version. */ \
   X(kNodeTimeout, "node timed out")                  \
   X(kNodeOutOfStep, "node out of step")              \
+  X(kSeal, "seal") /* Values that do not open. */    \
   X(kAccept, "accept")                               \
   X(kClients, "clients") /* Too many. */
 

@@ -192,6 +192,19 @@ void Worker::tell(const NodeEvent& event) noexcept {
             why.substr(0, why.find('\r')));
 }
 
+void Worker::tell(const SealEvent& event) noexcept {
+  const auto spaces = options_.snapshot->namespaces.all();
+  const bool names_node = event.backend < options_.nodes->size();
+  if (event.space >= spaces.size()) return;
+  log_event(
+      LogLevel::kWarn, LogEvent::kSeal,
+      "a value did not open: {} (namespace \"{}\", key reference {}, node {}, worker {})",
+      name_of(event.outcome), spaces[event.space].prefix,
+      std::string_view(event.reference.data(), event.reference.size()),
+      names_node ? std::string_view((*options_.nodes)[event.backend].place) : "that is leaving",
+      options_.index);
+}
+
 void Worker::gather() noexcept {
   pacer_.observe(now_.instant.ns, engine_.requests_sent(), engine_.response_ns());
   const std::int64_t wait = pacer_.wait_ns(engine_.in_flight());
@@ -232,6 +245,7 @@ void Worker::carry_out() noexcept {
     std::swap(work_, engine_.outbox());
     for (const LinkId id : work_.close_links) close_link(id);
     for (const NodeEvent& event : work_.node_events) tell(event);
+    for (const SealEvent& event : work_.seal_events) tell(event);
     for (const ClientId id : work_.close_clients) lose_client(id);
     for (const LinkId id : work_.open_links) open_link(id);
     for (const LinkId id : work_.flush_links) flush_link(id);

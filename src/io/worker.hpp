@@ -99,6 +99,7 @@ class Worker {
   [[nodiscard]] Now time_now() const noexcept;
   void begin_turn() noexcept;
   void tell(const NodeEvent& event) noexcept;
+  void tell(const SealEvent& event) noexcept;
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;
   void accept_clients(std::uint32_t listener) noexcept;

@@ -25,6 +25,7 @@
 #include "proxy/sealing.hpp"
 #include "proxy/slot.hpp"
 #include "proxy/stats_sum.hpp"
+#include "seal/blind.hpp"
 #include "tokenring/parse.hpp"
 
 namespace tokenring {
@@ -44,6 +45,15 @@ struct NodeEvent {
   WireError why = WireError::kError;  // kDown.
 };
 
+// A value that is not genuine, for the log. What only expired is none.
+struct SealEvent {
+  static constexpr std::uint32_t kNoBackend = UINT32_MAX;
+  std::uint32_t backend = kNoBackend;  // Whose value it is; kNoBackend: of a node that is leaving.
+  std::uint16_t space = 0;             // Of its key: index into NamespaceTable::all().
+  OpenOutcome outcome = OpenOutcome::kMalformed;
+  std::array<char, kAuditCharacters> reference;  // Stands for its key.
+};
+
 // What the engine's owner has to do. Cleared by the owner; each id stands in a list at most once.
 struct Outbox {
   std::vector<LinkId> open_links;  // Connect to link_address().
@@ -53,11 +63,14 @@ struct Outbox {
   std::vector<ClientId> read_clients;   // Are read again after a stall.
   std::vector<ClientId> close_clients;  // Were too slow or idle too long: close, client_lost().
   std::vector<NodeEvent> node_events;   // To be told, if anybody wants to know.
+  std::vector<SealEvent> seal_events;   // Likewise; the first kSealEventsMax of a turn.
+
+  static constexpr std::size_t kSealEventsMax = 8;
 
   [[nodiscard]] bool empty() const noexcept {
     return open_links.empty() && close_links.empty() && flush_links.empty() &&
            flush_clients.empty() && read_clients.empty() && close_clients.empty() &&
-           node_events.empty();
+           node_events.empty() && seal_events.empty();
   }
   void clear() noexcept {
     open_links.clear();
@@ -67,6 +80,7 @@ struct Outbox {
     read_clients.clear();
     close_clients.clear();
     node_events.clear();
+    seal_events.clear();
   }
 };
 
@@ -157,6 +171,7 @@ class Engine {
   [[nodiscard]] std::uint64_t requests_sent() const noexcept { return requests_sent_; }
   [[nodiscard]] std::int64_t response_ns() const noexcept { return response_ns_; }
   [[nodiscard]] std::size_t slot_count() const noexcept { return slots_.live(); }
+  [[nodiscard]] std::size_t sealing_count() const noexcept { return sealings_.live(); }
 
  private:
   // Where a key goes.
@@ -249,6 +264,7 @@ class Engine {
   [[nodiscard]] Reply reveal_meta(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
   void wipe_plain(Buffer& plain) noexcept;
   void count_opened_by(std::uint32_t key_id) noexcept;
+  void tell_unopened(const Slot& slot, OpenOutcome outcome) noexcept;
   [[nodiscard]] static bool changes_value(const Request& request) noexcept;
   void begin_change(Link& link, Client& client, const Request& request, const Plan& plan,
                     std::uint32_t slot) noexcept;
@@ -300,6 +316,7 @@ class Engine {
   [[nodiscard]] std::string own_stats() const;
   [[nodiscard]] std::string node_stats() const;
   [[nodiscard]] std::string namespace_stats() const;
+  [[nodiscard]] std::string key_stats() const;
   [[nodiscard]] std::string latency_stats() const;
   void publish() noexcept;
 
@@ -337,6 +354,7 @@ class Engine {
   Now now_;
   std::uint64_t random_state_;
   std::uint32_t in_flight_ = 0;
+  std::uint32_t heard_backend_ = SealEvent::kNoBackend;  // Whose replies are being delivered.
   std::uint64_t requests_sent_ = 0;
   std::int64_t response_ns_ = 0;
   BufferPool pool_;  // Before all that holds buffers.

@@ -26,6 +26,7 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   TR_ASSERT(outbox_.open_links.empty());
   now_ = now;
   if (snapshot != snapshot_) rename_spaces(*snapshot_, *snapshot);
+  outbox_.seal_events.clear();  // They name nodes and namespaces by their old numbers.
   snapshot_ = std::move(snapshot);
   space_tallies_ =
       snapshot_->tallies == nullptr ? nullptr : snapshot_->tallies->spaces.row(options_.worker);

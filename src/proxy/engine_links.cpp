@@ -132,6 +132,7 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
     in = link.in.view();
   }
   if (in.size() < link.needed) return;
+  heard_backend_ = link.retiring ? SealEvent::kNoBackend : link.backend;
   link.timeouts = 0;
   link.needed = 0;
   std::size_t used = 0;

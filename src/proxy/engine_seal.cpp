@@ -200,6 +200,7 @@ OpenResult Engine::open_value(const Slot& slot, std::uint32_t client_flags, std:
   if (result.opened() && result.header.zstd) unpack(result, plain);
   if (!result.opened()) {
     count_in_space(slot.space, tally_of(result.outcome));
+    if (result.outcome != OpenOutcome::kExpired) tell_unopened(slot, result.outcome);
     return result;
   }
   count_in_space(slot.space, SpaceTally::kOpened);
@@ -328,6 +329,18 @@ void Engine::wipe_plain(Buffer& plain) noexcept {
   if (!plain.owns()) return;
   wipe(const_cast<char*>(plain.view().data()), plain.size());
   plain.reset();
+}
+
+// Neither key nor value goes into a log.
+void Engine::tell_unopened(const Slot& slot, OpenOutcome outcome) noexcept {
+  if (outbox_.seal_events.size() == Outbox::kSealEventsMax) return;
+  SealEvent& event = outbox_.seal_events.emplace_back();
+  event.backend = heard_backend_;
+  event.space = slot.space;
+  event.outcome = outcome;
+  snapshot_->keyring->audit().refer({.space = snapshot_->namespaces.all()[slot.space].prefix,
+                                     .key = identity_of(slot, 0).client_key},
+                                    event.reference.data());
 }
 
 void Engine::count_opened_by(std::uint32_t key_id) noexcept {

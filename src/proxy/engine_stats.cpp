@@ -47,6 +47,7 @@ void Engine::serve_stats(Client& client, ClientId id, const Request& request) no
   if (group == "tokenring") return answer(client, id, own_stats());
   if (group == "nodes") return answer(client, id, node_stats());
   if (group == "namespaces") return answer(client, id, namespace_stats());
+  if (group == "keys") return answer(client, id, key_stats());
   if (group == "latency") return answer(client, id, latency_stats());
   answer(client, id, line_of(WireError::kError));
 }
@@ -169,6 +170,20 @@ std::string Engine::namespace_stats() const {
       for (std::size_t i = 0; i < kSpaceTallyNames.size(); ++i)
         text += fmt::format("STAT {}:{} {}\r\n", spaces[n].prefix.empty() ? "-" : spaces[n].prefix,
                             kSpaceTallyNames[i], snapshot_->tallies->spaces.sum(n, i));
+  }
+  return text + "END\r\n";
+}
+
+// STAT ID:role and STAT ID:opened, since the last reload: a key that opens nothing any more may go.
+std::string Engine::key_stats() const {
+  std::string text;
+  const Keyring* keyring = snapshot_->keyring.get();
+  for (std::size_t n = 0; keyring != nullptr && n < keyring->master_count(); ++n) {
+    const std::uint32_t id = keyring->key_id(n);
+    text += fmt::format("STAT {:08x}:role {}\r\n", id, n == 0 ? "primary" : "master");
+    for (std::size_t i = 0; i < kKeyTallyNames.size() && snapshot_->tallies != nullptr; ++i)
+      text += fmt::format("STAT {:08x}:{} {}\r\n", id, kKeyTallyNames[i],
+                          snapshot_->tallies->keys.sum(n, i));
   }
   return text + "END\r\n";
 }

@@ -29,6 +29,7 @@ std::shared_ptr<Snapshot> snapshot_of(const RigOptions& options) {
   snapshot->namespaces = NamespaceTable(
       {Namespace{.prefix = "", .pool = 0, .life = options.life, .coalesce = options.coalesce}});
   snapshot->limits = options.limits;
+  if (options.adjust) options.adjust(*snapshot);
   return snapshot;
 }
 
@@ -37,7 +38,10 @@ std::shared_ptr<Snapshot> snapshot_of(const RigOptions& options) {
 Rig::Rig(const RigOptions& options)
     : snapshot_(snapshot_of(options)),
       engine_(std::make_unique<Engine>(
-          snapshot_, EngineOptions{.board = &board_, .counters = &board_.of_worker[0]}, now_)),
+          snapshot_,
+          EngineOptions{
+              .board = &board_, .counters = &board_.of_worker[0], .entropy = options.entropy},
+          now_)),
       nodes_(options.nodes * options.pool.links_per_node) {
   turn();
 }
@@ -189,6 +193,12 @@ void Rig::advance(std::int64_t ms) {
     turn();
   }
   now_.unix_time.seconds += ms / 1000;
+}
+
+void Rig::adopt(std::shared_ptr<Snapshot> snapshot) {
+  snapshot_ = std::move(snapshot);
+  engine_->adopt(snapshot_, now_);
+  turn();
 }
 
 void Rig::leave() {

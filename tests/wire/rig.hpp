@@ -21,6 +21,8 @@ struct RigOptions {
   Limits limits = {};
   LifeRules life = {};
   bool coalesce = false;
+  std::function<void(Snapshot&)> adjust = {};  // The last word on the snapshot.
+  Entropy* entropy = nullptr;
 };
 
 struct ClientPeer {
@@ -75,6 +77,9 @@ class Rig {
   void turn();
   // Time passes in ticks, each with a turn.
   void advance(std::int64_t ms);
+  // From now on `snapshot` is what is configured.
+  void adopt(std::shared_ptr<Snapshot> snapshot);
+  [[nodiscard]] const Snapshot& snapshot() const noexcept { return *snapshot_; }
   // Everybody leaves for good.
   void leave();
 
