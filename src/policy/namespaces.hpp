@@ -43,7 +43,7 @@ struct LifeRules {
 struct Namespace {
   std::string prefix;  // Empty: the default namespace, which has every key no other one claims.
   std::uint32_t pool = 0;
-  LifeRules life;
+  LifeRules life = {};
   SealRules seal = {};
   bool coalesce = false;  // Gets of one key that are in flight at once share one request.
 };
