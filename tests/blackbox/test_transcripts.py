@@ -31,8 +31,11 @@ def config(transcript, ports):
         lines.append(f'on_failure = "{policy}"')
     if links := settings.pop("links_per_node", None):
         lines.append(f"links_per_node = {links}")
-    if cap := settings.pop("ttl_cap_s", None):
-        lines += ["[[namespaces]]", 'prefix = ""', f"ttl_cap = {cap}"]
+    lines += [f'{name} = "{settings.pop(name)}"' for name in ("on_node_down", "on_rejoin") if name in settings]
+    if life := settings.pop("failover_ttl_s", None):
+        lines.append(f"failover_ttl = {life}")
+    lines += ["[[namespaces]]", 'prefix = ""', f"coalesce = {settings.pop('coalesce', 'false')}",
+              f"ttl_cap = {settings.pop('ttl_cap_s', 0)}"]
     if settings:
         raise ValueError(f"{transcript.name}: unknown settings {settings}")
     return "\n".join(lines) + "\n"

@@ -12,20 +12,31 @@ namespace {
 
 // Copies share their table, which takes long to make.
 const Ring& ring_of(const std::vector<NodeSpec>& specs) {
-  static std::map<std::size_t, Ring> rings;
-  const auto known = rings.find(specs.size());
+  static std::map<std::string, Ring> rings;
+  const std::string name = specs.front().address + " to " + specs.back().address;
+  const auto known = rings.find(name);
   if (known != rings.end()) return known->second;
   auto ring = Ring::make(specs, {});
   if (!ring) throw std::runtime_error(ring.error());
-  return rings.emplace(specs.size(), std::move(ring).value()).first->second;
+  return rings.emplace(name, std::move(ring).value()).first->second;
+}
+
+std::vector<NodeSpec> specs_of(const std::string& net, unsigned first, unsigned count) {
+  std::vector<NodeSpec> specs(count);
+  for (unsigned i = 0; i < count; ++i)
+    specs[i].address = net + std::to_string(first + i + 1) + ":11211";
+  return specs;
 }
 
 std::shared_ptr<Snapshot> snapshot_of(const RigOptions& options) {
-  std::vector<NodeSpec> specs(options.nodes);
-  for (unsigned i = 0; i < options.nodes; ++i)
-    specs[i].address = "10.0.0." + std::to_string(i + 1) + ":11211";
+  const std::vector<NodeSpec> specs = specs_of("10.0.0.", options.first_node, options.nodes);
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->pools.push_back(Pool{"default", specs, ring_of(specs), options.pool, 0});
+  if (options.gutter_nodes > 0) {
+    const std::vector<NodeSpec> others = specs_of("10.0.1.", 0, options.gutter_nodes);
+    snapshot->pools.push_back(Pool{"gutter", others, ring_of(others), {}, options.nodes});
+    snapshot->pools[0].options.gutter = 1;
+  }
   snapshot->namespaces = NamespaceTable(
       {Namespace{.prefix = "", .pool = 0, .life = options.life, .coalesce = options.coalesce}});
   snapshot->limits = options.limits;
@@ -37,12 +48,20 @@ std::shared_ptr<Snapshot> snapshot_of(const RigOptions& options) {
 
 Rig::Rig(const RigOptions& options)
     : snapshot_(snapshot_of(options)),
-      engine_(std::make_unique<Engine>(
-          snapshot_,
-          EngineOptions{
-              .board = &board_, .counters = &board_.of_worker[0], .entropy = options.entropy},
-          now_)),
-      nodes_(options.nodes * options.pool.links_per_node) {
+      engine_(std::make_unique<Engine>(snapshot_,
+                                       EngineOptions{.board = &board_,
+                                                     .counters = &board_.of_worker[0],
+                                                     .entropy = options.entropy,
+                                                     .latencies = &board_.latencies[0]},
+                                       now_)),
+      nodes_(options.nodes * options.pool.links_per_node + options.gutter_nodes) {
+  turn();
+}
+
+void Rig::adopt(const RigOptions& options) {
+  turn();
+  snapshot_ = snapshot_of(options);
+  engine_->adopt(snapshot_, now_);
   turn();
 }
 
@@ -139,8 +158,10 @@ void Rig::flush_client(ClientId id) {
 }
 
 void Rig::open_link(LinkId id) {
+  if (nodes_.size() <= id.index) nodes_.resize(id.index + 1);
   NodePeer& node = nodes_[id.index];
   node.link = id;
+  node.inbox.clear();
   node.greeted = false;
   node.connected = !node.refuses;
   if (node.refuses) return engine_->link_lost(id, now_);
@@ -176,6 +197,9 @@ void Rig::turn() {
     std::swap(work, engine_->outbox());
     for (const LinkId id : work.close_links)
       if (nodes_[id.index].link == id) nodes_[id.index].connected = false;
+    for (const ClientId id : work.close_clients)
+      if (ClientPeer* peer = peer_of(id))
+        client_close(static_cast<unsigned>(peer - clients_.data()));
     for (const LinkId id : work.open_links) open_link(id);
     for (const LinkId id : work.flush_links) flush_link(id);
     for (const ClientId id : work.flush_clients) flush_client(id);

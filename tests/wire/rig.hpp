@@ -17,6 +17,8 @@ namespace tokenring::test {
 
 struct RigOptions {
   unsigned nodes = 1;
+  unsigned first_node = 0;    // Of those that there are in the world.
+  unsigned gutter_nodes = 0;  // A second pool, for on_node_down = kGutter.
   PoolOptions pool = {};
   Limits limits = {};
   LifeRules life = {};
@@ -63,6 +65,10 @@ class Rig {
   [[nodiscard]] std::vector<ClientPeer>& clients() noexcept { return clients_; }
   [[nodiscard]] NodePeer& node(unsigned link) { return nodes_.at(link); }
   [[nodiscard]] std::vector<NodePeer>& nodes() noexcept { return nodes_; }
+  [[nodiscard]] std::uint64_t counted(Counter counter) const noexcept {
+    return board_.sum(static_cast<std::size_t>(counter));
+  }
+  [[nodiscard]] const CounterBoard& board() const noexcept { return board_; }
   [[nodiscard]] Now now() const noexcept { return now_; }
   // Characters, then three digits, so that node `owner` owns the key.
   [[nodiscard]] std::string key_on(std::string_view stem, unsigned owner) const;
@@ -75,6 +81,8 @@ class Rig {
   void node_close(unsigned link);
   // Carries out what the engine asks for until it asks for no more.
   void turn();
+  // Another configuration, between two turns. A node keeps its link's index as long as it is there.
+  void adopt(const RigOptions& options);
   // Time passes in ticks, each with a turn.
   void advance(std::int64_t ms);
   // From now on `snapshot` is what is configured.
