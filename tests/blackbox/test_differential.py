@@ -51,7 +51,7 @@ def means_the_same_sealed(key, data):
     be long."""
     line = data.split(b"\r\n")[0] + b" "
     word = line.split(b" ")[0]
-    if any(bad in data for bad in BAD_KEYS):
+    if any(len(part) > 250 for part in line.split()):
         return False
     if word in (b"incr", b"decr", b"ma"):
         return key in NUMBER_KEYS
