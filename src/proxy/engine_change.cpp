@@ -67,8 +67,7 @@ void Engine::begin_change(Link& link, Client& client, const Request& request, co
   Change& change = sealings_[slot.sealing].change;
   change.mode = request.store_mode;
   change.decrements = request.decrements;
-  change.has_cas = request.has_cas;
-  change.cas = request.cas;
+  if (request.has_cas) change.cas = request.cas;
   change.delta = request.delta;
   change.initial = request.initial;
   change.vivify = plan.vivify;
@@ -165,8 +164,6 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
   Change& change = sealing.change;
   Seen seen;
   if (!read_seen(reply.rest, seen)) return false;
-  if (change.has_cas && change.cas.value != seen.cas)
-    return end_change(index, {.code = ReplyCode::kExists, .line = "EX\r\n"}, {});
   Buffer plain;
   OpenResult opened{.outcome = OpenOutcome::kOpened};
   if (!reply.value.empty()) opened = open_value(slot, seen.flags, reply.value, plain);
@@ -175,6 +172,12 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
     return true;
   }
   const std::string_view value = plain.view().substr(0, opened.size);
+  // As memcached has it: C0 is no condition, and an empty value is no number whatever its CAS.
+  const bool is_other = change.cas.value != 0 && change.cas.value != seen.cas;
+  if (is_other && (change.mode >= StoreMode::kAppend || !value.empty())) {
+    wipe_plain(plain);
+    return end_change(index, {.code = ReplyCode::kExists, .line = "EX\r\n"}, {});
+  }
   sealing.options = options_of_new(slot);
   if (opened.header.exp > 0) sealing.options.exp = {opened.header.exp};
   if (opened.header.iat > 0) sealing.options.iat = {opened.header.iat};

@@ -126,8 +126,8 @@ void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t 
   const bool seals = slot.sealing != kNoSlot;
   // What mg gives back for k is the item's key as it was made, which may be base64 where this
   // request is not, and the reverse. As bytes it is harmless unless these would end the line.
-  const bool hides_key = seals && sealings_[slot.sealing].node_key_size > 0;
-  plan.echo_key = !hides_key && request.command == Command::kMetaGet && request.wants_key &&
+  // (Between a sealed value's flags they would be looked through.)
+  plan.echo_key = !seals && request.command == Command::kMetaGet && request.wants_key &&
                   request.item_key.find('\n') == std::string_view::npos;
   link.unchecked = slot.plain_reply;
 

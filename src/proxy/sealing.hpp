@@ -31,13 +31,12 @@ struct Change {
   State state = State::kNone;
   StoreMode mode = StoreMode::kSet;  // kAppend, kPrepend; else arithmetic.
   bool decrements = false;
-  bool has_cas = false;       // The client names the item that it means.
   bool wants_number = false;  // The client does.
   bool wants_size = false;
   bool creates = false;  // Nothing is there to be changed, and the client wants it made.
   std::optional<Expiry> vivify = std::nullopt;
   std::optional<Expiry> ttl = std::nullopt;
-  Cas cas;
+  Cas cas;  // Of the item that the client means; 0: any.
   std::uint64_t delta = 0;
   std::uint64_t initial = 0;
   std::uint64_t number = 0;        // What became of it.

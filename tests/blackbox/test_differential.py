@@ -47,9 +47,12 @@ NUMBER_SHOWN = re.compile(rb"((?:^VA|VALUE num2? \d+) )\d+([^\r]*\r\n\d+) *\r\n"
 def means_the_same_sealed(key, data):
     """Leaves out what a sealed namespace answers otherwise, by design: a number that became shorter is not
     padded, so numbers have keys of their own; a change reads the item, which h, l and the win of a stale item
-    show; the stub that mg N makes is no value to a text get; and k is the key as the client wrote it."""
+    show; the stub that mg N makes is no value to a text get; k is the key as the client wrote it; and keys may
+    be long."""
     line = data.split(b"\r\n")[0] + b" "
     word = line.split(b" ")[0]
+    if any(len(part) > 250 for part in line.split()):
+        return False
     if word in (b"incr", b"decr", b"ma"):
         return key in NUMBER_KEYS
     if word in (b"append", b"prepend") or re.match(rb"ms .* M[AP]", line):

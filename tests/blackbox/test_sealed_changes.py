@@ -57,6 +57,12 @@ class BesideMemcached(SealedCase):
                   b"ma sess:f C1 v t c k Oo\r\nms sess:f 1 MP C1 c k Oo\r\nx\r\nmg sess:f v\r\n",
                   b"ma sess:f C1 q v\r\nma sess:f q\r\nms sess:f 1 C1 q c\r\nx\r\nms sess:f 1 c s t k\r\nx\r\n")
 
+    def test_the_cas_of_changes(self):
+        self.both(b"set sess:a 0 0 1\r\n1\r\nms sess:a 1 MA c C5\r\nx\r\nms sess:a 1 MP C0\r\n2\r\nmg sess:a v\r\n",
+                  b"ma sess:a C0 v\r\nms sess:a 1 c C0\r\nx\r\nms sess:none 1 c C0\r\nx\r\nma sess:none C5 v\r\n",
+                  b"set sess:z 0 0 0\r\n\r\nma sess:z C99\r\nma sess:z C99 N0 v\r\nset sess:y 0 0 1\r\nx\r\nma sess:y C99\r\n",
+                  b"ma sess:new C99 N0 J4 v\r\nma sess:new C99 N0 J4 v\r\n")
+
     def test_newer_nodes_tell_sizes(self):
         wire = self.wire(self.sealed(["embedded"]))
         self.ask(wire, b"ms sess:z 5 s k\r\nvalue\r\nms sess:z 2 MA s\r\n++\r\nms sess:z 1 ME s\r\nx\r\n",

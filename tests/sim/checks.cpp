@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "seal/blind.hpp"
 #include "world.hpp"
 
 namespace tokenring::sim {
@@ -30,7 +31,8 @@ std::string World::check_lives() {
       for (const std::string& key : peer.client->keys()) {
         for (const std::string_view tail : {"", "#"}) {
           if (!key.starts_with(kCappedPrefix)) continue;
-          const std::string seen = node_says(node, fmt::format("me {}{}\r\n", key, tail));
+          const std::string seen =
+              node_says(node, fmt::format("me {}\r\n", node_key(key + std::string(tail))));
           const std::size_t exp = seen.find(" exp=");
           if (exp == std::string::npos) continue;
           const std::int64_t left = std::stol(seen.substr(exp + 5));
@@ -40,6 +42,19 @@ std::string World::check_lives() {
     }
   }
   return {};
+}
+
+// The key as nodes know it.
+std::string World::node_key(const std::string& key) const {
+  if (!options_.blinded) return key;
+  const std::string_view tag_ends = snapshot_->pools[0].ring.hash_tag();
+  const std::string_view tag = hashed_part(key, tag_ends);
+  std::string hidden(kKeyBytesMax, ' ');
+  const BlindedKey blinded = snapshot_->keyring->blinder().blind(
+      {.space = kCappedPrefix, .key = key, .tag = tag.size() == key.size() ? "" : tag}, tag_ends,
+      hidden.data());
+  hidden.resize(blinded.size);
+  return hidden;
 }
 
 std::string World::node_says(Node& node, std::string_view line) {
@@ -82,6 +97,8 @@ std::string World::check_end() {
   carry_out();
   if (engine_->in_flight() != 0) return fmt::format("{} requests in flight", engine_->in_flight());
   if (engine_->slot_count() != 0) return fmt::format("{} slots left", engine_->slot_count());
+  if (engine_->sealing_count() != 0)
+    return fmt::format("{} sealings left", engine_->sealing_count());
   if (engine_->client_count() != 0) return "clients left";
   for (const Pipe& pipe : pipes_) engine_->link_lost(pipe.id, now_);
   engine_->outbox().clear();

@@ -90,6 +90,20 @@ std::string Client::prolong() {
   }
 }
 
+// Changes in place, of values and of numbers.
+std::string Client::change() {
+  const std::string key = any_key();
+  if (random_.one_in(3)) {
+    expect_lines("append " + key, {"STORED", "NOT_STORED"});
+    return fmt::format("append {} 0 0 1\r\n+\r\n", key);
+  }
+  const std::string number = key + "=";
+  const std::string opaque = fmt::format("Oc{}", ++opaques_);
+  expect("count " + number,
+         [=, this](std::string_view& in) { return read_count(in, number, opaque); });
+  return fmt::format("ma {} N0 J1 v {}\r\n", number, opaque);
+}
+
 std::string Client::get() {
   std::vector<std::string> keys{key_to_read()};
   if (random_.one_in(3)) {
@@ -218,7 +232,7 @@ std::string Client::more_requests() {
   std::string out;
   const std::uint64_t count = 1 + random_.below(5);
   for (std::uint64_t i = 0; i < count; ++i) {
-    switch (random_.below(15)) {
+    switch (random_.below(17)) {
       case 0:
       case 1:
       case 2:
@@ -245,6 +259,10 @@ std::string Client::more_requests() {
       case 11:
       case 12:
         out += prolong();
+        break;
+      case 14:
+      case 15:
+        out += change();
         break;
       case 13:
         out += random_.one_in(2) ? stats() : flush_all();

@@ -93,6 +93,8 @@ class Client {
   [[nodiscard]] Verdict read_quiet_run(std::string_view& in,
                                        const std::vector<std::string>& opaques,
                                        const std::vector<Floor>& floors) const;
+  [[nodiscard]] Verdict read_count(std::string_view& in, const std::string& number,
+                                   const std::string& opaque);
   [[nodiscard]] Verdict read_stats(std::string_view& in) const;
   [[nodiscard]] bool value_is_possible(const std::string& key, Floor floor,
                                        std::string_view value) const;
@@ -102,6 +104,7 @@ class Client {
 
   std::string set();
   std::string prolong();
+  std::string change();
   std::string get();
   std::string remove();
   std::string meta_set();
@@ -117,6 +120,7 @@ class Client {
   std::vector<std::string> keys_;
   std::shared_ptr<Facts> facts_;
   std::map<std::string, Floor> sent_;  // Of its own keys, when all that was sent is done.
+  std::map<std::string, std::uint64_t> counted_;  // Of the numbers that change() raises.
   std::uint64_t writes_ = 0;
   std::uint64_t opaques_ = 0;
   std::deque<Expected> expected_;

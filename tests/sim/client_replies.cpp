@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "client.hpp"
 
@@ -78,6 +79,8 @@ std::string Client::value_of(const std::string& key, std::uint64_t write) {
 }
 
 bool Client::value_is_possible(const std::string& key, Floor floor, std::string_view value) const {
+  // What change() appends; no value ends in one otherwise.
+  value = value.substr(0, value.find_last_not_of('+') + 1);
   const std::size_t bar = value.find('|');
   if (bar == std::string_view::npos || value.substr(0, bar) != key) return false;
   const std::uint64_t write = number_of(value.substr(bar + 1));
@@ -203,6 +206,23 @@ Client::Verdict Client::read_quiet_run(std::string_view& in,
     if (verdict != Verdict::kDone) return verdict;
     ++next;
   }
+}
+
+// A number of this client's own, which goes up by one where nothing is lost.
+Client::Verdict Client::read_count(std::string_view& in, const std::string& number,
+                                   const std::string& opaque) {
+  std::string_view line;
+  std::string_view digits;
+  if (!take_line(in, line)) return Verdict::kMore;
+  if (is_failure(line)) return Verdict::kDone;
+  if (!line.starts_with("VA ") || !line.ends_with(opaque)) return Verdict::kWrong;
+  if (!take_line(in, digits)) return Verdict::kMore;
+  const std::uint64_t seen = number_of(digits);
+  const std::uint64_t expected = std::exchange(counted_[number], seen) + 1;
+  if (rules_.faults || rules_.loses || rules_.limits || rules_.expires) return Verdict::kDone;
+  // Under a cap it may have begun anew.
+  const bool anew = seen == 1 && number.starts_with(kCappedPrefix);
+  return seen == expected || anew ? Verdict::kDone : Verdict::kWrong;
 }
 
 // Lines of STAT and one END.

@@ -22,6 +22,23 @@ Ring ring_of(const std::vector<NodeSpec>& nodes) {
   return rings.emplace(name, Ring::make(nodes, {}).value()).first->second;
 }
 
+// Two files of one fleet in the middle of a rotation: each seals with another key, and both open
+// all.
+constexpr std::string_view kFirstKeys =
+    "primary AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
+    "master YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8=\n";
+constexpr std::string_view kSecondKeys =
+    "primary YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8=\n"
+    "master AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
+
+std::shared_ptr<const Keyring> keyring_of(std::string_view masters) {
+  const std::string text = fmt::format(
+      "tokenring-keys 1\n{}blind ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n"
+      "audit QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=\n",
+      masters);
+  return Keyring::parse(text, "keys").value();
+}
+
 struct Choice {
   std::vector<NodeSpec> nodes = {};
   std::uint32_t links_per_node = 1;
@@ -30,6 +47,7 @@ struct Choice {
   OnNodeDown on_node_down = OnNodeDown::kAsFailure;
   OnRejoin on_rejoin = OnRejoin::kKeep;
   std::int64_t cap_s = kCapS;
+  std::string_view keys = kFirstKeys;
 };
 
 std::shared_ptr<const Snapshot> snapshot_of(const Options& options, const Choice& choice) {
@@ -58,7 +76,18 @@ std::shared_ptr<const Snapshot> snapshot_of(const Options& options, const Choice
   capped.life.ttl_cap_s = choice.cap_s;
   capped.life.ttl_jitter = 0.1;
   everything.coalesce = capped.coalesce = choice.coalesce;
+  if (options.sealed) {
+    capped.seal.mode = SealMode::kRequire;
+    capped.seal.blind_keys = snapshot->has_blind_keys = options.blinded;
+    capped.seal.compress = options.blinded;
+    snapshot->keyring = keyring_of(choice.keys);
+  }
   snapshot->namespaces = NamespaceTable({everything, capped});
+  if (options.sealed) {
+    std::vector<std::string> names;
+    for (const Namespace& space : snapshot->namespaces.all()) names.push_back(space.prefix);
+    snapshot->keys = NamespaceKeys::derive(*snapshot->keyring, names);
+  }
   Limits& limits = snapshot->limits;
   limits.value_bytes_max = kValueBytesMax;
   limits.requests_per_client_max = 200;
@@ -70,7 +99,7 @@ std::shared_ptr<const Snapshot> snapshot_of(const Options& options, const Choice
   }
   limits.idle_timeout_s = options.time_limits ? 2 : 0;
   limits.request_read_timeout_s = limits.reply_write_timeout_s = options.time_limits ? 1 : 0;
-  snapshot->tallies = std::make_shared<Tallies>(1, snapshot->backend_count(), 2, 0);
+  snapshot->tallies = std::make_shared<Tallies>(1, snapshot->backend_count(), 2, 2);
   return snapshot;
 }
 
@@ -103,6 +132,8 @@ Options Options::of(std::uint64_t seed) {
   options.tight = random.one_in(6);
   options.time_limits = random.one_in(6);
   options.drains = random.one_in(6);
+  options.sealed = random.one_in(2);
+  options.blinded = options.sealed && random.one_in(2);
   options.requests = 20 + static_cast<std::uint32_t>(random.below(80));
   return options;
 }
@@ -120,6 +151,8 @@ std::string Options::text() const {
                                                 {node_changes, "node changes"},
                                                 {tight, "tight"},
                                                 {time_limits, "time limits"},
+                                                {sealed, "sealed"},
+                                                {blinded, "blinded"},
                                                 {drains, "drains"}};
   for (const auto& [is_on, name] : parts)
     if (is_on) text += fmt::format(", {}", name);
@@ -143,7 +176,8 @@ std::shared_ptr<const Snapshot> next_snapshot(const Options& options, Random& ra
                 .coalesce = random.one_in(2),
                 .failure_is_miss = random.one_in(2),
                 .on_node_down = stand_in_of(options, random.next()),
-                .cap_s = random.one_in(2) ? kCapS : kCapS / 2};
+                .cap_s = random.one_in(2) ? kCapS : kCapS / 2,
+                .keys = random.one_in(2) ? kFirstKeys : kSecondKeys};
   if (options.node_changes) choice.links_per_node = random.one_in(2) ? 1 : 2;
   if (options.stand_ins && random.one_in(2)) choice.on_rejoin = OnRejoin::kFlush;
   if (options.faults && random.one_in(4))

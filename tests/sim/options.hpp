@@ -27,6 +27,8 @@ struct Options {
   bool node_changes = false;   // With reloads: nodes come and go.
   bool tight = false;          // Too little room for requests in flight.
   bool time_limits = false;    // Clients are closed that idle or are slow.
+  bool sealed = false;         // The capped namespace is; with reloads its keys rotate.
+  bool blinded = false;        // And nodes do not see its keys.
   bool drains = false;         // Clients are asked to come again.
   std::uint32_t requests = 0;  // Of each client, about.
 

@@ -8,7 +8,10 @@
 namespace tokenring::sim {
 
 World::World(const Options& options)
-    : options_(options), random_(options.seed), snapshot_(first_snapshot(options)) {
+    : options_(options),
+      random_(options.seed),
+      entropy_(options.seed),
+      snapshot_(first_snapshot(options)) {
   now_ = {.unix_time = {1'790'000'000}, .instant = {1'000'000'000}};
   StoreOptions store;
   store.bytes_max = std::size_t{8} << 20;
@@ -18,6 +21,7 @@ World::World(const Options& options)
                                      EngineOptions{.seed = options.seed,
                                                    .board = &board_,
                                                    .counters = board_.of_worker.data(),
+                                                   .entropy = &entropy_,
                                                    .latencies = board_.latencies.data()},
                                      now_);
   const Rules rules{.faults = options.faults,

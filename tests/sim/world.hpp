@@ -78,12 +78,27 @@ class World {
   [[nodiscard]] std::string check_lives();
   [[nodiscard]] std::string check_quiet();
   [[nodiscard]] std::string check_end();
+  [[nodiscard]] std::string node_key(const std::string& key) const;
   [[nodiscard]] std::string node_says(Node& node, std::string_view line);
   [[nodiscard]] std::uint32_t node_at(std::string_view address) const;
   [[nodiscard]] std::size_t some(std::size_t n) { return 1 + random_.below(n); }
 
+  // Repeats with the seed.
+  class SeededEntropy final : public Entropy {
+   public:
+    explicit SeededEntropy(std::uint64_t seed) : random_(seed) {}
+    [[nodiscard]] bool fill(std::span<unsigned char> out) noexcept override {
+      for (unsigned char& byte : out) byte = static_cast<unsigned char>(random_.next());
+      return true;
+    }
+
+   private:
+    Random random_;
+  };
+
   Options options_;
   Random random_;
+  SeededEntropy entropy_;
   Now now_;
   BufferPool node_pool_;
   CounterBoard board_{1};
