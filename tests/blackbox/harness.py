@@ -5,6 +5,7 @@ deadline, for sanitizer builds), TOKENRING_WORKERS, TOKENRING_SHORT=1 (leave slo
 Everything listens on 127.0.0.1 and dies with the test program.
 """
 import ctypes
+import fcntl
 import itertools
 import os
 import random
@@ -33,13 +34,33 @@ COMPLAINT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime er
 slow = unittest.skipIf(SHORT, "left out of the short run")
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(20000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
 _libc = ctypes.CDLL(None)
-_ports = itertools.count(random.SystemRandom().randrange(20000, 30000))
+PORTS = range(20000, 32000)  # Below the ephemeral range, so that no outgoing connection takes one.
+PORTS_AT_ONCE = 200
+
+
+def _own_ports():
+    """Ports that no other test program uses, so that a node that is dead for a while keeps its own."""
+    blocks = list(range(PORTS.start, PORTS.stop, PORTS_AT_ONCE))
+    random.SystemRandom().shuffle(blocks)
+    for block in blocks:
+        lock = open(os.path.join(tempfile.gettempdir(), f"tokenring-ports-{block}.lock"), "w", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        _locks.append(lock)  # Held until this program ends.
+        return itertools.cycle(range(block, block + PORTS_AT_ONCE))
+    raise RuntimeError("all ports are in use by other tests")
+
+
+_locks = []
+_ports = _own_ports()
 
 
 def free_port():
-    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile."""
     while True:
-        port = 20000 + (next(_ports) - 20000) % 12000
+        port = next(_ports)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
