@@ -1,0 +1,70 @@
+"""The statistics, as the tools that operators already have read them."""
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+from harness import Case, eventually
+
+TOOL = "/usr/share/memcached/scripts/memcached-tool"
+
+
+class Stats(Case):
+    def setUp(self):
+        self.nodes, self.server = self.fleet(3)
+        self.client = self.wire(self.server)
+        for i in range(60):
+            self.ask(self.client, b"set k%d 0 0 5\r\nvalue\r\n" % i, b"STORED\r\n")
+
+    def output_of(self, *command):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def stats(self, group=b""):
+        self.client.send(b"stats %s\r\n" % group if group else b"stats\r\n")
+        text = self.client.until(b"END\r\n").decode()
+        return dict(re.findall(r"^STAT (\S+) (.*?)\r?$", text, re.M))
+
+    @unittest.skipUnless(os.path.exists(TOOL), "memcached-tool is not installed")
+    def test_memcached_tool_reads_them(self):
+        place = f"127.0.0.1:{self.server.port}"
+        stats = self.output_of("perl", TOOL, place, "stats")
+        self.assertRegex(stats, r"curr_items\s+60\b")
+        self.assertRegex(stats, r"version\s+1\.6\.18-tokenring")
+        settings = self.output_of("perl", TOOL, place, "settings")
+        self.assertRegex(settings, r"maxbytes\s+%d\b" % (3 * 64 << 20))
+        display = self.output_of("perl", TOOL, place, "display")
+        self.assertRegex(display, r"(?m)^\s*\d+\s+\d+B\s+\d+s\s+\d+\s+60\b")
+
+    @unittest.skipUnless(shutil.which("memcstat"), "memcstat is not installed")
+    def test_memcstat_reads_them(self):
+        text = self.output_of("memcstat", f"--servers=127.0.0.1:{self.server.port}")
+        self.assertRegex(text, r"curr_items: 60\b")
+
+    def test_a_dead_node_is_left_out_of_the_sum(self):
+        whole = int(self.stats()["curr_items"])
+        self.assertEqual(whole, 60)
+        self.nodes[1].kill()
+        self.addCleanup(self.nodes[1].restart)
+        rest = eventually(lambda: int(self.stats().get("curr_items", "0")) < whole and self.stats(), what="fewer items")
+        self.assertEqual(rest["pid"], str(self.server.pid))
+        states = lambda: [v for k, v in self.stats(b"nodes").items() if k.endswith(":state")]
+        eventually(lambda: sorted(states()) == ["down", "up", "up"], what="one node of three down")
+
+    def test_reset_reaches_every_node(self):
+        self.assertGreaterEqual(int(self.stats()["cmd_set"]), 60)
+        self.ask(self.client, b"stats reset\r\n", b"RESET\r\n")
+        self.assertEqual(int(self.stats()["cmd_set"]), 0)
+        self.assertEqual(self.stats(b"tokenring")["cmd_set"], "0")
+
+    def test_latency_and_namespaces_are_ours(self):
+        latency = self.stats(b"latency")
+        self.assertEqual(latency["set_total_count"], "60")
+        self.assertLessEqual(float(latency["set_own_p50_us"]), float(latency["set_total_p50_us"]))
+        self.assertEqual(self.stats(b"namespaces")["-:cmd_set"], "60")
+
+
+if __name__ == "__main__":
+    unittest.main()
