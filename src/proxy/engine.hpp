@@ -135,7 +135,8 @@ class Engine {
   // Ends each client that has asked for nothing and been silent for kDrainQuietMs; at `at_once`
   // also those that have not been silent.
   void drain_clients(bool at_once, Now now) noexcept;
-  static constexpr std::int64_t kDrainQuietMs = 50;
+  // Long enough that hardly a client's next request meets the end of its connection on the way.
+  static constexpr std::int64_t kDrainQuietMs = 1'000;
 
   // -- Links. An id of an earlier connection is ignored everywhere.
   // The node it leads to: backends are numbered through all pools.
