@@ -1,5 +1,6 @@
 #include "io/worker.hpp"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -49,6 +50,12 @@ Worker::Worker(WorkerOptions options)
       pacer_(options_.coalesce_max_ns) {
   if (!epoll_ || !wake_) throw refused("cannot create an epoll set");
   watch(wake_.get(), Kind::kWake, 0, 0, EPOLLIN);
+  // Its own descriptors: when it lets go of them is nobody else's matter.
+  for (Listener& listener : options_.listeners) {
+    listeners_.emplace_back(::fcntl(listener.fd, F_DUPFD_CLOEXEC, 0));
+    if (!listeners_.back()) throw refused("cannot share a listening socket");
+    listener.fd = listeners_.back().get();
+  }
   watch_listeners();
 }
 
@@ -106,6 +113,8 @@ void Worker::read_mail() noexcept {
   if (mail.drains && !draining_) {
     draining_ = true;
     unwatch_listeners();
+    options_.listeners.clear();
+    listeners_.clear();
     accept_paused_ = false;
   }
 }

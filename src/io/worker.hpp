@@ -35,7 +35,7 @@ struct WorkerOptions {
   std::uint32_t index = 0;
   std::shared_ptr<const Snapshot> snapshot;
   std::shared_ptr<const std::vector<NodeAddress>> nodes;  // By backend.
-  std::vector<Listener> listeners;                        // Open for as long as the worker runs.
+  std::vector<Listener> listeners;                        // Open until the worker is made.
   CounterBoard* board = nullptr;                          // Outlives the worker.
   FailedPlaces* failed_places = nullptr;                  // Is told; outlives the worker. Or null.
   std::int64_t started_s = 0;
@@ -126,6 +126,7 @@ class Worker {
   WorkerOptions options_;
   Fd epoll_;
   Fd wake_;
+  std::vector<Fd> listeners_;  // What options_.listeners names.
   std::mutex mail_mutex_;
   Mail mail_;
   bool has_mail_ = false;

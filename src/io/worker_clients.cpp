@@ -28,6 +28,7 @@ Worker::ClientSocket* Worker::client_socket(ClientId id) noexcept {
 }
 
 void Worker::accept_clients(std::uint32_t listener) noexcept {
+  if (listener >= options_.listeners.size()) return;  // It was let go in this very turn.
   for (int i = 0; i < kAcceptsMax; ++i) {
     Fd fd(
         ::accept4(options_.listeners[listener].fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
