@@ -161,7 +161,9 @@ TEST_CASE("a limit that is lowered holds for a value that is on its way in") {
 }
 
 TEST_CASE("draining lets those go who have nothing open, once they are quiet") {
-  Rig rig({.nodes = 1});
+  RigOptions options{.nodes = 1};
+  options.pool.request_timeout_ms = 10 * Engine::kDrainQuietMs;
+  Rig rig(options);
   ask(rig, 1, "version\r\n");
   ask(rig, 2, "mg a v\r\n");
   ask(rig, 3, "set a 0 0 5\r\nhe");
