@@ -1,10 +1,10 @@
 #include "seal/secret.hpp"
 
-#include <openssl/crypto.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -42,7 +42,7 @@ SecretBytes::~SecretBytes() {
 }
 
 void wipe(void* data, std::size_t size) noexcept {
-  OPENSSL_cleanse(data, size);
+  explicit_bzero(data, size);  // Several times as fast as OPENSSL_cleanse where there is a value.
 }
 
 }  // namespace tokenring
