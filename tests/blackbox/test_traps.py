@@ -201,6 +201,7 @@ class HostileClients(Case):
         value = bytes(range(65, 91)) * 4000
         greedy = self.wire(self.server)
         greedy.set(b"big", value)
+        self.assertEqual(greedy.get(b"big"), value)  # How large its replies are is known from now on.
         before = self.server.rss_kib()
         greedy.socket.settimeout(0.5 * SLOW)
         asked = 0
