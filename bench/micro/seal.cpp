@@ -198,7 +198,7 @@ void blind_with_tag(benchmark::State& state) {
 
 // The least of several repetitions is what the code costs; the rest is what else the machine does.
 void least(benchmark::internal::Benchmark* bench) {
-  bench->Repetitions(20)->MinTime(0.02)->ReportAggregatesOnly()->ComputeStatistics(
+  bench->Repetitions(60)->MinTime(0.003)->ReportAggregatesOnly()->ComputeStatistics(
       "least", [](const std::vector<double>& times) {
         return *std::min_element(times.begin(), times.end());
       });
