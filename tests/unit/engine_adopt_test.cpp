@@ -4,34 +4,12 @@
 #include <string>
 
 #include "../wire/rig.hpp"
+#include "../wire/talk.hpp"
 
 using namespace tokenring;
 using namespace tokenring::test;
 
 namespace {
-
-// What the node has been sent, taken.
-std::string heard(Rig& rig, unsigned link) {
-  std::string bytes = std::move(rig.node(link).inbox);
-  rig.node(link).inbox.clear();
-  return bytes;
-}
-
-std::string told(Rig& rig, unsigned client) {
-  std::string bytes = std::move(rig.client(client).inbox);
-  rig.client(client).inbox.clear();
-  return bytes;
-}
-
-void ask(Rig& rig, unsigned client, std::string_view bytes) {
-  rig.client_send(client, bytes);
-  rig.turn();
-}
-
-void say(Rig& rig, unsigned link, std::string_view bytes) {
-  rig.node_send(link, bytes);
-  rig.turn();
-}
 
 void check_nothing_left(Rig& rig) {
   rig.leave();

@@ -7,33 +7,12 @@
 #include <vector>
 
 #include "../wire/rig.hpp"
+#include "../wire/talk.hpp"
 
 using namespace tokenring;
 using namespace tokenring::test;
 
 namespace {
-
-std::string heard(Rig& rig, unsigned link) {
-  std::string bytes = std::move(rig.node(link).inbox);
-  rig.node(link).inbox.clear();
-  return bytes;
-}
-
-std::string told(Rig& rig, unsigned client) {
-  std::string bytes = std::move(rig.client(client).inbox);
-  rig.client(client).inbox.clear();
-  return bytes;
-}
-
-void ask(Rig& rig, unsigned client, std::string_view bytes) {
-  rig.client_send(client, bytes);
-  rig.turn();
-}
-
-void say(Rig& rig, unsigned link, std::string_view bytes) {
-  rig.node_send(link, bytes);
-  rig.turn();
-}
 
 void take_down(Rig& rig, unsigned link) {
   rig.node(link).refuses = true;
