@@ -78,11 +78,12 @@ bool Engine::fill_followers(std::uint32_t leader, const Reply& leading) noexcept
     Slot& slot = slots_[index];
     slots_[leader].first_follower = slot.next_follower;
     slot.follows = false;
-    if (!slot.in_client)
+    if (!slot.in_client) {
       release_if_unlisted(index);
-    else if (fits)
-      fits = fill_if_wanted(index, reply, nullptr);
-    if (!fits && slot.in_client) fail(index, WireError::kNodeBadReply);
+      continue;
+    }
+    fits = fits && fill_if_wanted(index, reply, nullptr);
+    if (!fits) fail(index, WireError::kNodeBadReply);
   }
   return fits;
 }
