@@ -86,6 +86,8 @@ class Client {
                                   std::string_view& line) const;
   [[nodiscard]] Verdict read_get(std::string_view& in, const std::vector<std::string>& keys,
                                  const std::vector<Floor>& floors, bool with_cas) const;
+  [[nodiscard]] Verdict read_value(std::string_view& in, const std::string& key, Floor floor,
+                                   std::uint64_t size) const;
   [[nodiscard]] Verdict read_meta_get(std::string_view& in, const std::string& key, Floor floor,
                                       const std::string& opaque) const;
   [[nodiscard]] Verdict read_bare_get(std::string_view& in, const std::string& key,

@@ -146,6 +146,16 @@ Client::Verdict Client::read_get(std::string_view& in, const std::vector<std::st
   }
 }
 
+// The value behind a VA line.
+Client::Verdict Client::read_value(std::string_view& in, const std::string& key, Floor floor,
+                                   std::uint64_t size) const {
+  if (size > rules_.value_bytes_max) return Verdict::kWrong;
+  if (in.size() < size + 2) return Verdict::kMore;
+  if (!value_is_possible(key, floor, in.substr(0, size))) return Verdict::kWrong;
+  in.remove_prefix(size + 2);
+  return Verdict::kDone;
+}
+
 Client::Verdict Client::read_meta_get(std::string_view& in, const std::string& key, Floor floor,
                                       const std::string& opaque) const {
   std::string_view line;
@@ -159,12 +169,7 @@ Client::Verdict Client::read_meta_get(std::string_view& in, const std::string& k
     return Verdict::kWrong;
   if (key.starts_with(kCappedPrefix) && number_of(words[5].substr(1)) > kCapS)
     return Verdict::kWrong;
-  const std::uint64_t size = number_of(words[1]);
-  if (size > rules_.value_bytes_max) return Verdict::kWrong;
-  if (in.size() < size + 2) return Verdict::kMore;
-  if (!value_is_possible(key, floor, in.substr(0, size))) return Verdict::kWrong;
-  in.remove_prefix(size + 2);
-  return Verdict::kDone;
+  return read_value(in, key, floor, number_of(words[1]));
 }
 
 // A meta get of a value alone, as those that share requests are.
@@ -176,12 +181,7 @@ Client::Verdict Client::read_bare_get(std::string_view& in, const std::string& k
   if (line == "EN") return floor.gone ? Verdict::kDone : Verdict::kWrong;
   const auto words = words_of(line);
   if (words.size() != 2 || words[0] != "VA") return Verdict::kWrong;
-  const std::uint64_t size = number_of(words[1]);
-  if (size > rules_.value_bytes_max) return Verdict::kWrong;
-  if (in.size() < size + 2) return Verdict::kMore;
-  if (!value_is_possible(key, floor, in.substr(0, size))) return Verdict::kWrong;
-  in.remove_prefix(size + 2);
-  return Verdict::kDone;
+  return read_value(in, key, floor, number_of(words[1]));
 }
 
 // Quiet gets: only hits and failures answer, in order, and MN comes last.
