@@ -119,7 +119,16 @@ class Process:
         return self.child.poll() is None
 
     def freeze(self):
+        """Stops it, and returns when every thread stands still: a signal only asks."""
         self.child.send_signal(signal.SIGSTOP)
+        eventually(self._stands, 10 * SLOW, f"process {self.pid} stands still")
+
+    def _stands(self):
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{thread}/stat", encoding="ascii") as stat:
+                if stat.read().rpartition(")")[2].split()[0] not in "Tt":
+                    return False
+        return True
 
     def thaw(self):
         self.child.send_signal(signal.SIGCONT)
