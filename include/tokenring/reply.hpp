@@ -38,9 +38,9 @@ enum class ReplyCode : std::uint8_t {
 // Borrows from the bytes it was parsed from: it must die before they are consumed.
 struct Reply {
   ReplyCode code = ReplyCode::kError;
-  std::string_view line = {};  // The whole first line with its CR LF.
-  std::string_view rest =
-      {};  // What follows the code (and a VA's size): flags, version, error text.
+  std::string_view line = {};   // The whole first line with its CR LF.
+  std::string_view key = {};    // VALUE only.
+  std::string_view rest = {};   // What follows the code (and a VA's size): flags, key, error text.
   std::string_view value = {};  // VA and VALUE only, without its CR LF.
 
   [[nodiscard]] bool is_error() const noexcept { return code >= ReplyCode::kError; }

@@ -27,8 +27,8 @@ void Buffer::append(std::string_view bytes) noexcept {
   end_ += bytes.size();
 }
 
-void Buffer::reset() noexcept {
-  if (data_ != nullptr) pool_->give_back(data_, capacity_);
+void Buffer::give_back() noexcept {
+  pool_->give_back(data_, capacity_);
   data_ = nullptr;
   capacity_ = begin_ = end_ = 0;
 }

@@ -62,12 +62,16 @@ class Buffer {
   // REQUIRES: bytes.size() <= room().
   void append(std::string_view bytes) noexcept;
   // Gives the bytes back to the pool.
-  void reset() noexcept;
+  void reset() noexcept {
+    if (owns()) give_back();
+  }
   // Makes room() at least n, moving the used bytes when they must.
   void reserve(BufferPool& pool, std::size_t n);
 
  private:
   friend class BufferPool;
+  void give_back() noexcept;
+
   BufferPool* pool_ = nullptr;
   char* data_ = nullptr;
   std::size_t capacity_ = 0;

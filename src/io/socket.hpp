@@ -72,6 +72,8 @@ class Fd {
 
 void set_no_delay(int fd) noexcept;
 
+// Reads what is there; the bytes read, 0 at the end, or -1 with errno.
+[[nodiscard]] ssize_t receive(int fd, std::span<char> space) noexcept;
 inline constexpr std::size_t kPiecesMax = 16;  // Pieces of one write.
 // Sends the pieces, at most kPiecesMax; the bytes taken, or -1 with errno.
 [[nodiscard]] ssize_t send_pieces(int fd, std::span<const std::string_view> pieces) noexcept;

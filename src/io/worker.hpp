@@ -139,8 +139,9 @@ class Worker {
   Instant next_tick_;
   Instant accept_again_;  // Set while descriptors are short.
   bool accept_paused_ = false;
-  std::vector<ClientSocket> clients_;  // By ClientId::index.
-  std::vector<LinkSocket> links_;      // By LinkId::index.
+  std::vector<ClientSocket> clients_;                // By ClientId::index.
+  std::vector<LinkSocket> links_;                    // By LinkId::index.
+  std::array<std::string_view, kPiecesMax> pieces_;  // Of one write.
   std::vector<Held> held_;
   Outbox work_;
 };

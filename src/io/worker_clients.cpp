@@ -86,7 +86,7 @@ void Worker::read_client(ClientId id, bool to_the_end) noexcept {
       if (to_the_end && engine_.client_is_done(id)) lose_client(id);
       return;
     }
-    const ssize_t n = ::recv(socket->fd.get(), space.data(), space.size(), 0);
+    const ssize_t n = receive(socket->fd.get(), space);
     if (n == 0) return engine_.client_ended(id);
     if (n < 0) {
       if (would_block()) return;
@@ -137,10 +137,9 @@ void Worker::flush_held() noexcept {
 void Worker::flush_client(ClientId id) noexcept {
   ClientSocket* socket = client_socket(id);
   if (socket == nullptr) return;
-  std::array<std::string_view, kPiecesMax> pieces;
-  while (const std::size_t count = engine_.client_output(id, pieces)) {
+  while (const std::size_t count = engine_.client_output(id, pieces_)) {
     if (socket->blocked) return;
-    const ssize_t n = send_pieces(socket->fd.get(), std::span(pieces).first(count));
+    const ssize_t n = send_pieces(socket->fd.get(), std::span(pieces_).first(count));
     if (n < 0) {
       if (errno == EINTR) continue;
       if (!would_block()) return lose_client(id);

@@ -75,7 +75,7 @@ void Worker::read_link(LinkId id, bool to_the_end) noexcept {
     LinkSocket* socket = link_socket(id);
     const std::span<char> space = engine_.link_space(id);
     if (socket == nullptr || space.empty()) return;
-    const ssize_t n = ::recv(socket->fd.get(), space.data(), space.size(), 0);
+    const ssize_t n = receive(socket->fd.get(), space);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && would_block()) return;
     if (n <= 0) return engine_.link_lost(id, now_);
@@ -88,11 +88,10 @@ void Worker::flush_link(LinkId id) noexcept {
   if (id.index < links_.size() && links_[id.index].embedded != nullptr) return serve_embedded(id);
   LinkSocket* socket = link_socket(id);
   if (socket == nullptr) return;
-  std::array<std::string_view, kPiecesMax> pieces;
   while (OutQueue* out = engine_.link_output(id)) {
     if (socket->blocked || socket->connecting) return;
-    const std::size_t count = out->front(pieces);
-    const ssize_t n = send_pieces(socket->fd.get(), std::span(pieces).first(count));
+    const std::size_t count = out->front(pieces_);
+    const ssize_t n = send_pieces(socket->fd.get(), std::span(pieces_).first(count));
     if (n < 0) {
       if (errno == EINTR) continue;
       if (!would_block()) return engine_.link_lost(id, now_);
@@ -108,13 +107,12 @@ void Worker::serve_embedded(LinkId id) noexcept {
   LinkSocket& socket = links_[id.index];
   EmbeddedStore& store = *socket.embedded;
   std::string& input = socket.embedded_input;
-  std::array<std::string_view, kPiecesMax> pieces;
   while (OutQueue* out = engine_.link_output(id)) {
     while (!out->empty()) {
-      const std::size_t count = out->front(pieces);
+      const std::size_t count = out->front(pieces_);
       for (std::size_t i = 0; i < count; ++i) {
-        input += pieces[i];
-        out->consume(pieces[i].size());
+        input += pieces_[i];
+        out->consume(pieces_[i].size());
       }
     }
     std::string_view requests = input;

@@ -236,6 +236,7 @@ class Engine {
   void drain(Client& client) noexcept;
   void pop_front(Client& client) noexcept;
   void count_reply(const Slot& slot, const Reply& reply) noexcept;
+  void time_reply(const Slot& slot, LatencyKind kind) noexcept;
   template <typename Write>
   [[nodiscard]] bool fill_by(std::uint32_t slot, Write&& write) noexcept;
   void count_in_space(std::uint16_t space, SpaceTally which) noexcept {
@@ -302,11 +303,12 @@ class Engine {
     StatsSum sum;
     std::uint32_t waiting = 0;
   };
-  // A reply of this turn: `since` its request was read, in which turn.
+  // Replies of this turn: `since` their requests were read, in which turn.
   struct Served {
     Instant since;
     std::uint32_t turn = 0;
     LatencyKind kind = LatencyKind::kOther;
+    std::uint32_t count = 0;
   };
   void serve_stats(Client& client, ClientId id, const Request& request) noexcept;
   void gather_stats(Client& client, ClientId id, const Request& request,

@@ -92,13 +92,11 @@ bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept
   const Reply miss{.code = ReplyCode::kEnd, .line = "END\r\n"};
   const bool is_value = reply.code == ReplyCode::kTextValue;
   if (!is_value && reply.code != ReplyCode::kEnd && !reply.is_error()) return false;
-  std::string_view rest = reply.rest;
-  const std::string_view key = is_value ? next_word(rest) : std::string_view();
   while (true) {
     const std::uint32_t index = link.first_slot;
     Slot& slot = slots_[index];
     const bool last = slot.last_of_line;
-    if (is_value && !slot.answered && node_key_of(slot) == key) {
+    if (is_value && !slot.answered && node_key_of(slot) == reply.key) {
       if (!fill_if_wanted(index, reply, whole)) return false;
       slot.answered = true;
       if (!last) pop_front(link);
@@ -142,10 +140,16 @@ bool Engine::fill_shown(std::uint32_t index, const Reply& reply, Buffer* whole) 
   return fill(index, reply, whole);
 }
 
+// What was read at once and is answered at once is kept as one.
+void Engine::time_reply(const Slot& slot, LatencyKind kind) noexcept {
+  if (served_.empty() || served_.back().since != slot.sent || served_.back().kind != kind)
+    served_.push_back({slot.sent, slot.turn, kind});
+  ++served_.back().count;
+}
+
 void Engine::count_reply(const Slot& slot, const Reply& reply) noexcept {
   const Verb verb = row_of(slot.context.command).verb;
-  if (options_.latencies != nullptr)
-    served_.push_back({slot.sent, slot.turn, latency_kind_of(verb)});
+  if (options_.latencies != nullptr) time_reply(slot, latency_kind_of(verb));
   if (verb != Verb::kGet) return;
   const bool hit = reply.code == ReplyCode::kTextValue || reply.code == ReplyCode::kValue ||
                    reply.code == ReplyCode::kHeader || reply.code == ReplyCode::kTouched;

@@ -261,11 +261,11 @@ Reply Engine::reveal_text(const Slot& slot, const Reply& reply, Buffer& plain) n
   if (is_stub || !parse_number(flags, client_flags)) return miss;
   const OpenResult opened = open_value(slot, client_flags, reply.value, plain);
   if (!opened.opened()) return miss;
-  revealed_.assign(slot.context.key).append(" ").append(flags).append(" ");
+  revealed_.assign("VALUE ").append(slot.context.key).append(" ").append(flags).append(" ");
   append_number(revealed_, static_cast<std::int64_t>(opened.size));
   if (const std::string_view cas = next_word(rest); !cas.empty()) revealed_.append(" ").append(cas);
   Reply shown = reply;
-  shown.rest = revealed_;
+  shown.line = revealed_.append(kCrLf);
   shown.value = plain.view().substr(0, opened.size);
   return shown;
 }

@@ -248,8 +248,9 @@ void Engine::end_turn(Now now) noexcept {
           age < turn_ns_.size() ? turn_ns_[served.turn % turn_ns_.size()] : 0;
       const auto kind = static_cast<std::size_t>(served.kind);
       const std::int64_t total = now.instant.ns - served.since.ns;
-      options_.latencies->total[kind].record(total);
-      options_.latencies->own[kind].record(age == 0 ? total : std::min(total, before + took));
+      const std::int64_t own = age == 0 ? total : std::min(total, before + took);
+      options_.latencies->total[kind].record(total, served.count);
+      options_.latencies->own[kind].record(own, served.count);
     }
   }
   served_.clear();

@@ -16,12 +16,13 @@ class LatencyHistogram {
  public:
   static constexpr std::size_t kBuckets = 16 * 37;
 
-  void record(std::int64_t ns) noexcept {
+  // `times` durations of `ns` each.
+  void record(std::int64_t ns, std::uint64_t times = 1) noexcept {
+    const auto each = static_cast<std::uint64_t>(ns > 0 ? ns : 0);
     auto& count = counts_[bucket_of(ns)];
-    count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    sum_ns_.store(
-        sum_ns_.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(ns > 0 ? ns : 0),
-        std::memory_order_relaxed);
+    count.store(count.load(std::memory_order_relaxed) + times, std::memory_order_relaxed);
+    sum_ns_.store(sum_ns_.load(std::memory_order_relaxed) + each * times,
+                  std::memory_order_relaxed);
   }
   [[nodiscard]] std::uint64_t count_at(std::size_t bucket) const noexcept {
     return counts_[bucket].load(std::memory_order_relaxed);

@@ -32,14 +32,7 @@ Rendered render_get(const ReplyContext& context, const Reply& reply, char* to) {
   const std::string_view tail = context.ends_get ? kEnd : std::string_view();
   if (reply.code == ReplyCode::kEnd) return {Kind::kWritten, write_bytes(to, tail), {}};
   if (reply.code != ReplyCode::kTextValue) return {Kind::kMismatch, to, {}};
-  // The key stands in for an opaque. What follows it is what the client wants, to the letter.
-  std::string_view rest = reply.rest;
-  if (next_word(rest) != context.key) return {Kind::kMismatch, to, {}};
-  to = write_bytes(to, "VALUE ");
-  to = write_bytes(to, context.key);
-  *to++ = ' ';
-  to = write_bytes(to, rest);
-  return {Kind::kValue, write_bytes(to, "\r\n"), tail};
+  return {Kind::kValue, write_bytes(to, reply.line), tail};
 }
 
 Rendered render_storage(const ReplyContext& context, const Reply& reply, char* to) {

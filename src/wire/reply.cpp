@@ -14,25 +14,44 @@ using Kind = ParsedReply::Kind;
 
 // A reply line without its LF may grow to this many bytes. memcached's longest is about 2 KiB.
 constexpr std::size_t kReplyLineBytesMax = 4096;
+constexpr std::size_t kSizeDigits = 10;
+
+template <std::size_t N>
+bool is(std::string_view word, const char (&name)[N]) noexcept {
+  return word.size() == N - 1 && std::memcmp(word.data(), name, N - 1) == 0;
+}
 
 std::optional<ReplyCode> code_named(std::string_view word) noexcept {
   // The table is in the order of frequency; each row is a comparison with a constant.
 #define X(enumerator, code) \
-  if (word == std::string_view(code)) return ReplyCode::enumerator;
+  if (is(word, code)) return ReplyCode::enumerator;
   TOKENRING_REPLY_CODES(X)
 #undef X
   return std::nullopt;
 }
 
-// The digits of a VA line; false for anything but a plain number that fits.
-bool read_size(std::string_view word, std::size_t& size) noexcept {
-  if (word.empty() || word.size() > 10) return false;
-  size = 0;
-  for (const char c : word) {
-    if (c < '0' || c > '9') return false;
-    size = size * 10 + static_cast<std::size_t>(c - '0');
-  }
+// The digits at the front of `text`, which then begins behind them and the blank that follows;
+// false for anything but a plain number of at most `digits_max` digits.
+bool read_number(std::string_view& text, std::size_t digits_max, std::uint64_t& number) noexcept {
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const char* at = begin;
+  number = 0;
+  while (at != end && *at >= '0' && *at <= '9')
+    number = number * 10 + static_cast<std::uint64_t>(*at++ - '0');
+  const auto digits = static_cast<std::size_t>(at - begin);
+  if (digits == 0 || digits > digits_max || (at != end && *at != ' ')) return false;
+  text.remove_prefix(at == end ? digits : digits + 1);
   return true;
+}
+
+// What follows VALUE: <key> <flags> <bytes> [<cas>]. Nothing else is passed on to a client.
+bool read_value_line(std::string_view text, Reply& reply, std::uint64_t& size) noexcept {
+  std::uint64_t number = 0;
+  reply.key = next_word(text);
+  if (reply.key.empty() || !read_number(text, 10, number) || !read_number(text, kSizeDigits, size))
+    return false;
+  return text.empty() || (read_number(text, 20, number) && text.empty());
 }
 
 }  // namespace
@@ -46,29 +65,26 @@ ParsedReply parse_reply(std::string_view in, std::size_t value_bytes_max, Reply&
   const auto line_bytes = static_cast<std::size_t>(lf - in.data()) + 1;
   if (line_bytes < 4 || line_bytes > kReplyLineBytesMax || lf[-1] != '\r')
     return {.kind = Kind::kMalformed};
-  reply.line = in.substr(0, line_bytes);
-  reply.value = {};
-  std::string_view text = in.substr(0, line_bytes - 2);
+  reply.line = {in.data(), line_bytes};
+  reply.key = reply.value = {};
+  std::string_view text(in.data(), line_bytes - 2);
   const std::optional<ReplyCode> code = code_named(next_word(text));
   if (!code) return {.kind = Kind::kMalformed};
   reply.code = *code;
   reply.rest = text;
-  std::string_view size_word;
+  std::uint64_t size = 0;
   if (reply.code == ReplyCode::kValue) {
-    size_word = next_word(reply.rest);
+    if (!read_number(reply.rest, kSizeDigits, size)) return {.kind = Kind::kMalformed};
   } else if (reply.code == ReplyCode::kTextValue) {
-    next_word(text);  // The key.
-    next_word(text);  // The flags.
-    size_word = next_word(text);
+    if (!read_value_line(text, reply, size)) return {.kind = Kind::kMalformed};
   } else {
     return {.kind = Kind::kReply, .consumed = line_bytes};
   }
-  std::size_t size = 0;
-  if (!read_size(size_word, size) || size > value_bytes_max) return {.kind = Kind::kMalformed};
+  if (size > value_bytes_max) return {.kind = Kind::kMalformed};
   const std::size_t total = line_bytes + size + 2;
   if (in.size() < total) return {.kind = Kind::kIncomplete, .needed = total};
   if (in[total - 2] != '\r' || in[total - 1] != '\n') return {.kind = Kind::kMalformed};
-  reply.value = in.substr(line_bytes, size);
+  reply.value = {in.data() + line_bytes, size};
   return {.kind = Kind::kReply, .consumed = total};
 }
 
