@@ -77,16 +77,6 @@ void BufferPool::give_back(char* data, std::size_t capacity) noexcept {
   free_[index].push_back(data);
 }
 
-char* OutQueue::prepare(BufferPool& pool, std::size_t n) {
-  if (tail_.room() < n) start_buffer(pool, n);
-  return tail_.space().data();
-}
-
-void OutQueue::commit(std::size_t n) noexcept {
-  tail_.commit(n);
-  size_ += n;
-}
-
 void OutQueue::append(BufferPool& pool, std::string_view bytes) {
   if (bytes.empty()) return;
   char* to = prepare(pool, bytes.size());

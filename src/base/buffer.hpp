@@ -20,9 +20,11 @@ class BufferPool;
 class Buffer {
  public:
   Buffer() noexcept = default;
-  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer(Buffer&& other) noexcept { steal(other); }
   Buffer& operator=(Buffer&& other) noexcept {
-    Buffer(std::move(other)).swap(*this);
+    if (this == &other) return *this;
+    reset();
+    steal(other);
     return *this;
   }
   Buffer(const Buffer&) = delete;
@@ -71,6 +73,14 @@ class Buffer {
  private:
   friend class BufferPool;
   void give_back() noexcept;
+  // REQUIRES: owns nothing.
+  void steal(Buffer& other) noexcept {
+    pool_ = other.pool_;
+    data_ = std::exchange(other.data_, nullptr);
+    capacity_ = std::exchange(other.capacity_, 0);
+    begin_ = std::exchange(other.begin_, 0);
+    end_ = std::exchange(other.end_, 0);
+  }
 
   BufferPool* pool_ = nullptr;
   char* data_ = nullptr;
@@ -112,8 +122,14 @@ class OutQueue {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   // `n` writable bytes in one piece; follow with commit(m), m <= n.
-  [[nodiscard]] char* prepare(BufferPool& pool, std::size_t n);
-  void commit(std::size_t n) noexcept;
+  [[nodiscard]] char* prepare(BufferPool& pool, std::size_t n) {
+    if (tail_.room() < n) start_buffer(pool, n);
+    return tail_.space().data();
+  }
+  void commit(std::size_t n) noexcept {
+    tail_.commit(n);
+    size_ += n;
+  }
   void append(BufferPool& pool, std::string_view bytes);
   // Takes the buffer's used bytes without copying them.
   void append(Buffer&& buffer);

@@ -328,7 +328,11 @@ class Engine {
                                       std::string_view key) noexcept;
   void await(Link& link, std::uint32_t slot) noexcept;
   void pop_front(Link& link) noexcept;
-  void release_if_unlisted(std::uint32_t slot) noexcept;
+  void release_if_unlisted(std::uint32_t slot) noexcept {
+    const Slot& s = slots_[slot];
+    if (!s.in_client && !s.in_link && !s.follows) release(slot);
+  }
+  void release(std::uint32_t slot) noexcept;
   void mark_dirty(Client& client, ClientId id) noexcept;
   void mark_dirty(Link& link) noexcept;
   void queue_resume(Client& client, ClientId id) noexcept;

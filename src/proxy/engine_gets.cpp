@@ -13,7 +13,7 @@ void Engine::serve_get(Client& client, ClientId id, Request& request) noexcept {
   if (key.empty()) return answer(client, id, "END\r\n");
   bool first = true;
   while (!key.empty()) {
-    const std::string_view next = next_word(keys);
+    const std::string_view next = keys.empty() ? keys : next_word(keys);
     const std::uint32_t index = reserve(client, id, request, key);
     Slot& slot = slots_[index];
     slot.context.ends_get = next.empty();

@@ -71,10 +71,9 @@ void Engine::pop_front(Client& client) noexcept {
   release_if_unlisted(index);
 }
 
-void Engine::release_if_unlisted(std::uint32_t index) noexcept {
-  const Slot& slot = slots_[index];
-  if (slot.in_client || slot.in_link || slot.follows) return;
-  if (slot.sealing != kNoSlot) sealings_.erase(slot.sealing);
+void Engine::release(std::uint32_t index) noexcept {
+  const std::uint32_t sealing = slots_[index].sealing;
+  if (sealing != kNoSlot) sealings_.erase(sealing);
   slots_.erase(index);
 }
 

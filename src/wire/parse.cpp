@@ -74,14 +74,13 @@ bool keys_fit(std::string_view keys, ParseLimits limits) noexcept {
 // A whole line of the get family; `rest` is what follows the command's name.
 ParsedRequest parse_get_line(std::string_view rest, Request& request, ParseLimits limits) noexcept {
   request.wants_value = true;
+  while (rest.starts_with(' ')) rest.remove_prefix(1);
+  if (rest.empty() || rest[0] == '\0') return wire::failed(WireError::kError);
   std::string_view keys = rest;
-  const std::string_view first = next_word(keys);
-  if (first.empty()) return wire::failed(WireError::kError);
-  if (!touches(request.command)) {
-    keys = rest;
-  } else {
+  if (touches(request.command)) {
     request.has_ttl = true;
-    if (!wire::parse_i32(first, request.exptime)) return wire::failed(WireError::kBadExptime);
+    if (!wire::parse_i32(next_word(keys), request.exptime))
+      return wire::failed(WireError::kBadExptime);
   }
   if (!keys_fit(keys, limits)) return wire::failed(WireError::kBadLine);
   request.keys = keys;

@@ -16,13 +16,23 @@ using Kind = ParsedReply::Kind;
 constexpr std::size_t kReplyLineBytesMax = 4096;
 constexpr std::size_t kSizeDigits = 10;
 
+// Comparisons with a constant, which take no call.
+template <std::size_t N>
+bool begins(std::string_view text, const char (&name)[N]) noexcept {
+  return text.size() >= N - 1 && std::memcmp(text.data(), name, N - 1) == 0;
+}
 template <std::size_t N>
 bool is(std::string_view word, const char (&name)[N]) noexcept {
-  return word.size() == N - 1 && std::memcmp(word.data(), name, N - 1) == 0;
+  return word.size() == N - 1 && begins(word, name);
 }
 
-std::optional<ReplyCode> code_named(std::string_view word) noexcept {
-  // The table is in the order of frequency; each row is a comparison with a constant.
+// The code at the front of `text`, which then begins behind it and a blank.
+std::optional<ReplyCode> read_code(std::string_view& text) noexcept {
+  if (begins(text, "VALUE ")) {  // The most frequent one.
+    text.remove_prefix(6);
+    return ReplyCode::kTextValue;
+  }
+  const std::string_view word = next_word(text);
 #define X(enumerator, code) \
   if (is(word, code)) return ReplyCode::enumerator;
   TOKENRING_REPLY_CODES(X)
@@ -57,6 +67,10 @@ bool read_value_line(std::string_view text, Reply& reply, std::uint64_t& size) n
 }  // namespace
 
 ParsedReply parse_reply(std::string_view in, std::size_t value_bytes_max, Reply& reply) noexcept {
+  if (begins(in, "END\r\n")) {  // The end of each text get.
+    reply = {.code = ReplyCode::kEnd, .line = {in.data(), 5}};
+    return {.kind = Kind::kReply, .consumed = 5};
+  }
   const auto* lf = static_cast<const char*>(std::memchr(in.data(), '\n', in.size()));
   if (lf == nullptr) {
     if (in.size() > kReplyLineBytesMax) return {.kind = Kind::kMalformed};
@@ -68,7 +82,7 @@ ParsedReply parse_reply(std::string_view in, std::size_t value_bytes_max, Reply&
   reply.line = {in.data(), line_bytes};
   reply.key = reply.value = {};
   std::string_view text(in.data(), line_bytes - 2);
-  const std::optional<ReplyCode> code = code_named(next_word(text));
+  const std::optional<ReplyCode> code = read_code(text);
   if (!code) return {.kind = Kind::kMalformed};
   reply.code = *code;
   reply.rest = text;
