@@ -244,6 +244,7 @@ void Engine::serve(Client& client, ClientId id, Request& request) noexcept {
     case Verb::kLocal:
       return serve_local(client, id, request);
     case Verb::kRefused:
+      if (request.quiet) return;
       return answer(client, id,
                     line_of(request.command == Command::kShutdown ? WireError::kShutdownRefused
                                                                   : WireError::kNotAllowed));
