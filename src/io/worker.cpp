@@ -22,6 +22,8 @@ namespace {
 constexpr int kEventsMax = 256;          // Events taken from the kernel at once.
 constexpr int kRoundsMax = 8;            // Times the ready list is taken before anything is sent.
 constexpr std::int64_t kTurnMsMax = 50;  // What a turn counts for on the engine's clock.
+// Between two lines about what is told in numbers.
+constexpr std::int64_t kTellAcceptsMs = 1'000;
 
 constexpr std::uint64_t packed(std::uint8_t kind, std::uint32_t index, std::uint32_t generation) {
   return std::uint64_t{kind} << 60 | std::uint64_t{generation & 0xFFF'FFFF} << 32 | index;
@@ -141,6 +143,7 @@ void Worker::run() noexcept {
       engine_.tick(now_);
       next_tick_ = now_.instant.plus_ms(Engine::kTickMs);
       if (draining_) engine_.drain_clients(false, now_);
+      tell_of_accepts();
       if (accept_paused_ && now_.instant >= accept_again_) {
         accept_paused_ = false;
         watch_listeners();
@@ -199,6 +202,20 @@ void Worker::tell(const NodeEvent& event) noexcept {
                                                                 : LogEvent::kNodeDown;
   log_event(LogLevel::kWarn, kind, "{} (worker {}): {}", place, options_.index,
             why.substr(0, why.find('\r')));
+}
+
+void Worker::tell_of_accepts() noexcept {
+  if (accept_error_ == 0 && refused_clients_ == 0) return;
+  if (now_.instant < tell_accepts_at_) return;
+  tell_accepts_at_ = now_.instant.plus_ms(kTellAcceptsMs);
+  if (const int error = std::exchange(accept_error_, 0); error != 0) {
+    log_event(LogLevel::kWarn, LogEvent::kAccept, "cannot take new connections: {} (worker {})",
+              std::system_category().message(error), options_.index);
+  }
+  if (const std::uint64_t count = std::exchange(refused_clients_, 0); count != 0) {
+    log_event(LogLevel::kWarn, LogEvent::kClients,
+              "{} refused, for limits.clients_max is reached (worker {})", count, options_.index);
+  }
 }
 
 void Worker::tell(const SealEvent& event) noexcept {

@@ -100,6 +100,7 @@ class Worker {
   void begin_turn() noexcept;
   void tell(const NodeEvent& event) noexcept;
   void tell(const SealEvent& event) noexcept;
+  void tell_of_accepts() noexcept;
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;
   void accept_clients(std::uint32_t listener) noexcept;
@@ -139,6 +140,10 @@ class Worker {
   Instant next_tick_;
   Instant accept_again_;  // Set while descriptors are short.
   bool accept_paused_ = false;
+  // What went wrong with new connections since it was last told, which is once a second.
+  int accept_error_ = 0;
+  std::uint64_t refused_clients_ = 0;
+  Instant tell_accepts_at_;
   std::vector<ClientSocket> clients_;  // By ClientId::index.
   std::vector<LinkSocket> links_;      // By LinkId::index.
   std::vector<Held> held_;
