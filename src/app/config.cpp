@@ -193,6 +193,7 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   derive_keys(material, *snapshot);
   snapshot->limits = config.limits;
   snapshot->limits.clients_per_worker_max = clients_per_worker(config);
+  snapshot->coalesce_max_ns = config.coalesce_max_us * 1000;
   snapshot->tallies = std::make_shared<Tallies>(
       worker_count(config), snapshot->backend_count(), snapshot->namespaces.all().size(),
       material.keyring ? material.keyring->master_count() : 0);

@@ -82,7 +82,6 @@ void Supervisor::keep_what_cannot_change(Config& config) const {
   };
   keep("listen", config.listen, config_.listen);
   keep("control", config.control, config_.control);
-  keep("coalesce_max", config.coalesce_max_us, config_.coalesce_max_us);
   if (config.workers != 0 || line_.workers) keep("workers", config.workers, config_.workers);
   config.workers = worker_count_;
   if (!stores_.empty()) {

@@ -49,7 +49,7 @@ Worker::Worker(WorkerOptions options)
                .latencies = &options_.board->latencies[options_.index],
                .started_s = options_.started_s},
               now_),
-      pacer_(options_.coalesce_max_ns) {
+      pacer_(options_.snapshot->coalesce_max_ns) {
   if (!epoll_ || !wake_) throw refused("cannot create an epoll set");
   watch(wake_.get(), Kind::kWake, 0, 0, EPOLLIN);
   // Its own descriptors: when it lets go of them is nobody else's matter.
@@ -110,6 +110,7 @@ void Worker::read_mail() noexcept {
   if (mail.snapshot != nullptr) {
     options_.snapshot = mail.snapshot;
     options_.nodes = mail.nodes;
+    pacer_.set_max(mail.snapshot->coalesce_max_ns);
     engine_.adopt(std::move(mail.snapshot), now_);
   }
   if (mail.drains && !draining_) {

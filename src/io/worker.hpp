@@ -39,7 +39,6 @@ struct WorkerOptions {
   CounterBoard* board = nullptr;                          // Outlives the worker.
   FailedPlaces* failed_places = nullptr;                  // Is told; outlives the worker. Or null.
   std::int64_t started_s = 0;
-  std::int64_t coalesce_max_ns = 100'000;  // 0: never wait for more requests.
 };
 
 class Worker {

@@ -104,8 +104,8 @@ class Reload(Case):
         proxy = self.start("workers = 1\n", "--workers", "2")
         wire = self.wire(proxy)
         wire.set(b"k", b"v")
-        self.reload(proxy, 'coalesce_max = "0us"\n[embedded]\nmemory = "32MiB"\n')
-        proxy.says("warn reload: coalesce_max, embedded.memory cannot change while the process runs; kept")
+        self.reload(proxy, 'coalesce_max = "0us"\n[embedded]\nmemory = "32MiB"\n[limits]\nvalue_bytes_max = "2MiB"\n')
+        proxy.says("warn reload: embedded.memory, limits.value_bytes_max cannot change while the process runs; kept")
         self.assertEqual(wire.get(b"k"), b"v")
         self.assertEqual(proxy.status()["workers"], "2")
 
