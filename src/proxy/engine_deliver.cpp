@@ -182,6 +182,7 @@ bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
   const auto bytes =
       static_cast<std::uint32_t>(std::min<std::size_t>(out.size() - before + 1, UINT32_MAX / 2));
   client.reply_bytes = std::max(bytes, client.reply_bytes - client.reply_bytes / 8);
+  if (client.window < snapshot_->limits.requests_per_client_max) ++client.window;
   if (in_turn) {
     finish_front(client, before);
     drain(client);

@@ -200,3 +200,36 @@ TEST_CASE("gets that share a request take as long as they waited, and no longer"
       rig.board().latencies[0].total[static_cast<std::size_t>(LatencyKind::kGet)];
   CHECK(gets.sum_ns() == 60'000'000);
 }
+
+TEST_CASE("a client may have few requests out at first, and one more with each reply") {
+  Rig rig({.nodes = 1, .limits = {.requests_per_client_max = 100}});
+  std::string gets;
+  for (int i = 0; i < 1000; ++i) gets += "mg a v\r\n";
+  ask(rig, 1, gets);
+  std::size_t out = 0;
+  std::string sent;
+  const auto answer = [&](std::size_t count) {
+    std::string replies;
+    for (std::size_t i = 0; i < count; ++i) {
+      replies += "VA 1" + sent.substr(sent.find(" O"), 6) + "\r\nx\r\n";
+      sent.erase(0, sent.find('\n') + 1);
+    }
+    out -= count;
+    say(rig, 0, replies);
+  };
+  const auto taken = [&] {
+    const std::string more = heard(rig, 0);
+    out += static_cast<std::size_t>(std::count(more.begin(), more.end(), '\n'));
+    sent += more;
+    return out;
+  };
+  CHECK(taken() == 64);
+  answer(1);
+  CHECK(taken() == 65);
+  answer(5);
+  CHECK(taken() == 70);
+  answer(70);
+  CHECK(taken() == 100);
+  answer(100);
+  CHECK(taken() == 100);
+}
