@@ -301,6 +301,7 @@ class Engine {
     std::string group;
     StatsSum sum;
     std::uint32_t waiting = 0;
+    std::uint32_t missing = 0;  // Nodes that are down, failed or refused.
   };
   // A reply of this turn: `since` its request was read, in which turn.
   struct Served {
@@ -312,7 +313,7 @@ class Engine {
   void gather_stats(Client& client, ClientId id, const Request& request,
                     std::string_view group) noexcept;
   [[nodiscard]] bool deliver_stats(Link& link, const Reply& reply) noexcept;
-  void part_of_gather_done(SlabId gather) noexcept;
+  void part_of_gather_done(SlabId gather, bool answered) noexcept;
   void set_own(StatsSum& sum) const;
   [[nodiscard]] std::string own_stats() const;
   [[nodiscard]] std::string node_stats() const;

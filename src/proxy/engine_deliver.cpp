@@ -239,7 +239,7 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
   Slot& slot = slots_[index];
   slot.leads = false;
   if (slot.first_follower != kNoSlot) fail_followers(index, error);
-  if (slot.gathers) return part_of_gather_done(std::exchange(slot.gather, {}));
+  if (slot.gathers) return part_of_gather_done(std::exchange(slot.gather, {}), false);
   if (slot.informs != kNoSlot || !slot.in_client || slot.filled) return;
   count(Counter::kRequestsFailed);
   count_in_space(slot.space, SpaceTally::kFailures);

@@ -65,7 +65,10 @@ void Engine::gather_stats(Client& client, ClientId id, const Request& request,
   const std::string line = group.empty() ? "stats" : fmt::format("stats {}", group);
   for (std::uint32_t backend = 0; backend < snapshot_->backend_count(); ++backend) {
     Link& link = link_of(backend, id);
-    if (!link.takes_requests()) continue;
+    if (!link.takes_requests()) {
+      ++sums.missing;
+      continue;
+    }
     const std::uint32_t index = slots_.insert().index;
     Slot& slot = slots_[index];
     slot.context.command = Command::kStats;
@@ -74,7 +77,7 @@ void Engine::gather_stats(Client& client, ClientId id, const Request& request,
     ++sums.waiting;
     send_line(link, line, index);
   }
-  part_of_gather_done(gather);
+  part_of_gather_done(gather, true);
 }
 
 // A line of a node's answer. False when the node is out of step.
@@ -85,16 +88,19 @@ bool Engine::deliver_stats(Link& link, const Reply& reply) noexcept {
   if (reply.code != ReplyCode::kEnd && !reply.is_error()) return false;
   slots_[link.first_slot].gather = {};
   pop_front(link);
-  if (sums != nullptr) part_of_gather_done(gather);
+  if (sums != nullptr) part_of_gather_done(gather, !reply.is_error());
   return true;
 }
 
 // A node has said all, or failed; the last one fills the client's slot.
-void Engine::part_of_gather_done(SlabId id) noexcept {
+void Engine::part_of_gather_done(SlabId id, bool answered) noexcept {
   Gather* sums = gathers_.find(id);
-  if (sums == nullptr || --sums->waiting > 0) return;
+  if (sums == nullptr) return;
+  sums->missing += answered ? 0 : 1;
+  if (--sums->waiting > 0) return;
   if (sums->group.empty()) {
     set_own(sums->sum);
+    sums->sum.set("nodes_missing", fmt::to_string(sums->missing));
   } else if (sums->group == "settings") {
     const std::size_t workers = options_.board->of_worker.size();
     sums->sum.set("maxconns",

@@ -113,6 +113,7 @@ TEST_CASE("stats are the sum of those nodes that answer, whatever becomes of the
   const std::string stats = told(rig, 1);
   CHECK(value_of(stats, "cmd_get") == "12");
   CHECK(value_of(stats, "curr_connections") == "1");
+  CHECK(value_of(stats, "nodes_missing") == "2");
   CHECK(stats.ends_with("END\r\nMN\r\n"));
   // Its late answer goes nowhere, and leaves the link in step.
   say(rig, 2, "STAT cmd_get 100\r\nEND\r\nMN\r\n");
@@ -132,6 +133,18 @@ TEST_CASE("stats answered by no node are ours alone, and an asker may leave") {
   const std::string stats = told(rig, 1);
   CHECK(value_of(stats, "cmd_get").empty());
   CHECK(value_of(stats, "threads") == "1");
+  CHECK(value_of(stats, "nodes_missing") == "1");
+}
+
+TEST_CASE("a node that refuses stats is missing too, and one that answers is not") {
+  Rig rig({.nodes = 2});
+  ask(rig, 1, "stats\r\n");
+  say(rig, 0, "ERROR\r\nMN\r\n");
+  say(rig, 1, "STAT cmd_get 5\r\nEND\r\nMN\r\n");
+  CHECK(value_of(told(rig, 1), "nodes_missing") == "1");
+  ask(rig, 1, "stats\r\n");
+  for (unsigned node = 0; node < 2; ++node) say(rig, node, "STAT cmd_get 5\r\nEND\r\nMN\r\n");
+  CHECK(value_of(told(rig, 1), "nodes_missing") == "0");
 }
 
 TEST_CASE("a client that asks for nothing is closed after idle_timeout, one that waits is not") {
