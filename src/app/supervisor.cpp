@@ -166,7 +166,7 @@ void Supervisor::drain(bool handed_over) {
   control_.after(config_.drain_timeout_ms, [this] {
     log_event(LogLevel::kWarn, LogEvent::kProcess, "drain_timeout is over; {} connections are cut",
               board_.sum(static_cast<std::size_t>(Counter::kCurrConnections)));
-    stop();
+    for (const auto& worker : workers_) worker->finish();
   });
 }
 

@@ -79,6 +79,10 @@ void Worker::drain() noexcept {
   post([](Mail& mail) { mail.drains = true; });
 }
 
+void Worker::finish() noexcept {
+  post([](Mail& mail) { mail.finishes = true; });
+}
+
 void Worker::adopt(std::shared_ptr<const Snapshot> snapshot,
                    std::shared_ptr<const std::vector<NodeAddress>> nodes) noexcept {
   post([&](Mail& mail) {
@@ -120,6 +124,11 @@ void Worker::read_mail() noexcept {
     listeners_.clear();
     accept_paused_ = false;
   }
+  if (mail.finishes && !finishing_) {
+    finishing_ = true;
+    finish_by_ = now_.instant.plus_ms(kFinishMs);
+    engine_.end_clients();
+  }
 }
 
 // The loop: wait, take all that is ready, then send what that led to, each socket once.
@@ -144,6 +153,7 @@ void Worker::run() noexcept {
       engine_.tick(now_);
       next_tick_ = now_.instant.plus_ms(Engine::kTickMs);
       if (draining_) engine_.drain_clients(false, now_);
+      stopping_ |= finishing_ && now_.instant >= finish_by_;
       tell_of_accepts();
       if (accept_paused_ && now_.instant >= accept_again_) {
         accept_paused_ = false;

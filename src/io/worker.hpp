@@ -54,6 +54,9 @@ class Worker {
   void stop() noexcept;
   // Accept no more clients, and end those here as soon as nothing is owed to them.
   void drain() noexcept;
+  // After drain(): serve nothing more, and end when all that is owed is sent, kFinishMs at most.
+  void finish() noexcept;
+  static constexpr std::int64_t kFinishMs = 1'000;
   // Serve by another configuration; `nodes` by backend of `snapshot`. Clients do not notice.
   void adopt(std::shared_ptr<const Snapshot> snapshot,
              std::shared_ptr<const std::vector<NodeAddress>> nodes) noexcept;
@@ -81,6 +84,7 @@ class Worker {
   struct Mail {
     bool stops = false;
     bool drains = false;
+    bool finishes = false;
     std::shared_ptr<const Snapshot> snapshot;
     std::shared_ptr<const std::vector<NodeAddress>> nodes;
   };
@@ -132,6 +136,8 @@ class Worker {
   bool has_mail_ = false;
   bool stopping_ = false;
   bool draining_ = false;
+  bool finishing_ = false;
+  Instant finish_by_;
   Now now_;
   std::int64_t stalled_ns_ = 0;  // By which the engine's clock is behind.
   Engine engine_;

@@ -135,6 +135,9 @@ class Engine {
   // Ends each client that has asked for nothing and been silent for kDrainQuietMs; at `at_once`
   // also those that have not been silent.
   void drain_clients(bool at_once, Now now) noexcept;
+  // Ends every client as soon as it has been sent what it asked for so far. What it sent of a
+  // further request is not served.
+  void end_clients() noexcept;
   // Long enough that hardly a client's next request meets the end of its connection on the way.
   static constexpr std::int64_t kDrainQuietMs = 1'000;
 

@@ -126,4 +126,11 @@ void Engine::drain_clients(bool at_once, Now now) noexcept {
   });
 }
 
+void Engine::end_clients() noexcept {
+  clients_.for_each([&](std::uint32_t index, Client& client) {
+    client.closing = true;
+    mark_dirty(client, clients_.id_of(index));
+  });
+}
+
 }  // namespace tokenring

@@ -167,6 +167,28 @@ class Reload(Case):
         self.ends(proxy, after=["draining for up to 300ms", "drain_timeout is over; 1 connections are cut", "stopped"])
         self.assertTrue(wire.at_end())
 
+    def test_an_answer_that_is_under_way_at_the_end_is_finished(self):
+        proxy = self.start('drain_timeout = "0s"\n[limits]\nvalue_bytes_max = "32MiB"\n[embedded]\nmemory = "128MiB"\n')
+        value = os.urandom(1 << 20) * 24  # Far more than the kernel takes of it.
+        self.wire(proxy).set(b"k", value)
+        wire = self.wire(proxy)
+        wire.send(b"get k\r\nget ")
+        self.assertEqual(wire.take(8), b"VALUE k ")
+        proxy.child.terminate()
+        proxy.says("drain_timeout is over")
+        self.assertTrue(wire.until(b"\r\nEND\r\n") == b"0 %d\r\n%s\r\nEND\r\n" % (len(value), value))
+        self.assertTrue(wire.at_end())
+        self.ends(proxy)
+
+    def test_who_takes_no_answer_is_cut_at_the_end(self):
+        proxy = self.start('drain_timeout = "0s"\n[limits]\nvalue_bytes_max = "32MiB"\n[embedded]\nmemory = "128MiB"\n')
+        self.wire(proxy).set(b"k", b"v" * (24 << 20))
+        wire = self.wire(proxy)
+        wire.send(b"get k\r\n")
+        self.assertEqual(wire.take(8), b"VALUE k ")
+        proxy.child.terminate()
+        self.ends(proxy, after=["drain_timeout is over"])
+
     def test_a_second_signal_ends_at_once(self):
         proxy = self.start('drain_timeout = "1h"\n')
         self.half_a_request(proxy)

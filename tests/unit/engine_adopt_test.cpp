@@ -167,3 +167,23 @@ TEST_CASE("draining lets those go who have nothing open, once they are quiet") {
   CHECK(!rig.client(3).gone);
   check_nothing_left(rig);
 }
+
+TEST_CASE("clients that are ended get what they asked for, and are asked nothing more") {
+  Rig rig({.nodes = 1});
+  rig.client(2).reads = false;
+  ask(rig, 1, "mg a v\r\nset b 0 0 5\r\nhe");
+  ask(rig, 2, "version\r\n");
+  ask(rig, 3, "set b 0 0 5\r\nhe");
+  rig.engine().end_clients();
+  rig.turn();
+  CHECK(!rig.client(1).gone);
+  CHECK(!rig.client(2).gone);  // Until it takes its answer.
+  CHECK(rig.client(3).gone);
+  const std::string sent = heard(rig, 0);
+  rig.client_send(1, "llo\r\n");
+  say(rig, 0, "VA 1" + sent.substr(6, 6) + "\r\nx\r\n");
+  CHECK(told(rig, 1) == "VA 1\r\nx\r\n");
+  CHECK(rig.client(1).gone);
+  CHECK(heard(rig, 0).empty());
+  check_nothing_left(rig);
+}
