@@ -130,7 +130,8 @@ void Supervisor::tell_of_keys() const {
 
 Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book,
                                             const SealMaterial& material) {
-  auto snapshot = make_snapshot(config, book.names(), material);
+  const Tallies* before = snapshot_ == nullptr ? nullptr : snapshot_->tallies.get();
+  auto snapshot = make_snapshot(config, book.names(), material, before);
   if (!snapshot) return unexpected(snapshot.error());
   snapshot_ = *std::move(snapshot);
   nodes_ = std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, *snapshot_));

@@ -109,4 +109,8 @@ struct Snapshot {
   }
 };
 
+// Tallies for what `snapshot` has. What `before` (or null) counts of it goes on being counted.
+[[nodiscard]] std::shared_ptr<Tallies> make_tallies(std::size_t workers, const Snapshot& snapshot,
+                                                    const Tallies* before);
+
 }  // namespace tokenring

@@ -242,8 +242,7 @@ class Engine {
   template <typename Write>
   [[nodiscard]] bool fill_by(std::uint32_t slot, Write&& write) noexcept;
   void count_in_space(std::uint16_t space, SpaceTally which) noexcept {
-    if (space_tallies_ != nullptr && space != Slot::kNoSpace)
-      space_tallies_[space][static_cast<std::size_t>(which)].add();
+    if (!space_tallies_.empty() && space != Slot::kNoSpace) space_tallies_[space]->add(which);
   }
 
   // Sealed namespaces (engine_seal.cpp, engine_change.cpp).
@@ -337,6 +336,7 @@ class Engine {
 
   // Links' lives (engine_links.cpp, engine_adopt.cpp).
   void rename_spaces(const Snapshot& from, const Snapshot& to);
+  void adopt_tallies();
   [[nodiscard]] std::uint32_t adopt_link(const Pool& pool, std::uint32_t backend,
                                          std::uint32_t number);
   void retire(Link& link) noexcept;
@@ -380,8 +380,8 @@ class Engine {
   std::vector<std::uint32_t> first_link_;  // Of each backend, into link_table_.
   std::vector<std::uint32_t> pool_of_backend_;
   std::vector<ClientId> resumes_;
-  std::array<Tally, kSpaceTallyNames.size()>* space_tallies_ = nullptr;  // By namespace.
-  std::vector<std::uint32_t> leaders_;  // By hash of key: the last slot that leads.
+  std::vector<SpaceTallies::Cell*> space_tallies_;  // By namespace; empty: none are kept.
+  std::vector<std::uint32_t> leaders_;              // By hash of key: the last slot that leads.
   Instant next_sweep_;
   Instant next_publish_;
   Slab<Gather> gathers_;

@@ -25,11 +25,13 @@ std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t nu
 void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   TR_ASSERT(outbox_.open_links.empty());
   now_ = now;
-  if (snapshot != snapshot_) rename_spaces(*snapshot_, *snapshot);
+  if (snapshot != snapshot_) {
+    rename_spaces(*snapshot_, *snapshot);
+    publish();  // Links that go count no more.
+  }
   outbox_.seal_events.clear();  // They name nodes and namespaces by their old numbers.
   snapshot_ = std::move(snapshot);
-  space_tallies_ =
-      snapshot_->tallies == nullptr ? nullptr : snapshot_->tallies->spaces.row(options_.worker);
+  adopt_tallies();
   adopt_keys();
   leaders_.clear();  // What was not told apart until now may be from now on.
   gets_may_fail_ = snapshot_->namespaces.find({}) == nullptr;
@@ -51,6 +53,14 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   for (const std::uint32_t index : link_table_) listed[index] = true;
   for (std::uint32_t i = 0; i < links_.size(); ++i)
     if (!listed[i] && links_[i].state != Link::State::kUnused) retire(links_[i]);
+}
+
+void Engine::adopt_tallies() {
+  space_tallies_.clear();
+  if (snapshot_->tallies == nullptr) return;
+  SpaceTallies& spaces = snapshot_->tallies->spaces;
+  for (std::size_t n = 0; n < spaces.columns() && spaces.has(options_.worker, n); ++n)
+    space_tallies_.push_back(&spaces.at(options_.worker, n));
 }
 
 // What is in flight is counted where it belongs from now on.

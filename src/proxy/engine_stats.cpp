@@ -180,7 +180,7 @@ std::string Engine::namespace_stats() const {
   return text + "END\r\n";
 }
 
-// STAT ID:role and STAT ID:opened, since the last reload: a key that opens nothing any more may go.
+// STAT ID:role and STAT ID:opened: a key that opens nothing any more may go.
 std::string Engine::key_stats() const {
   std::string text;
   const Keyring* keyring = snapshot_->keyring.get();
@@ -226,7 +226,7 @@ std::string Engine::latency_stats() const {
   return text + "END\r\n";
 }
 
-// What is of the moment at the links, for readers in other threads.
+// What there is to tell of the links, for readers in other threads.
 void Engine::publish() noexcept {
   if (snapshot_->tallies == nullptr) return;
   NodeTallies& nodes = snapshot_->tallies->nodes;
@@ -234,12 +234,16 @@ void Engine::publish() noexcept {
     if (!nodes.has(options_.worker, backend)) return;
     std::array<std::uint64_t, kNodeTallyNames.size()> sums{};
     const std::uint32_t count = snapshot_->pools[pool_of_backend_[backend]].options.links_per_node;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const Link& link = links_[link_table_[first_link_[backend] + i]];
-      link.tell(sums);
+    for (std::uint32_t i = 0; i < count; ++i)
+      links_[link_table_[first_link_[backend] + i]].tell(sums);
+    NodeTallies::Cell& cell = nodes.at(options_.worker, backend);
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const auto which = static_cast<NodeTally>(i);
+      if (which < kFirstNodeCount)
+        cell.set(which, sums[i]);
+      else
+        cell.add(which, sums[i]);
     }
-    for (std::size_t i = 0; i < sums.size(); ++i)
-      nodes.at(options_.worker, backend, static_cast<NodeTally>(i)).set(sums[i]);
   }
 }
 

@@ -1,5 +1,6 @@
 """A changed file while clients go on; drain, stop and status; who may ask."""
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -108,6 +109,25 @@ class Reload(Case):
         proxy.says("warn reload: embedded.memory, limits.value_bytes_max cannot change while the process runs; kept")
         self.assertEqual(wire.get(b"k"), b"v")
         self.assertEqual(proxy.status()["workers"], "2")
+
+    def test_counts_go_on(self):
+        node = self.memcached()
+        space = '[[namespaces]]\nprefix = "s:"\nttl_cap = %d\n'
+        proxy = self.start(pool([node]) + space % 100)
+        wire = self.wire(proxy)
+
+        def count(group, name):
+            wire.send(b"stats %s\r\n" % group)
+            return int(re.search(rb"STAT \S*%s (\d+)\r\n" % name, wire.until(b"END\r\n"))[1])
+
+        for _ in range(5):
+            wire.set(b"s:1", b"v")
+        requests = eventually(lambda: count(b"nodes", b":requests"), what="the requests are published")
+        self.reload(proxy, '[[namespaces]]\nprefix = "r:"\npool = "main"\n' + pool([node]) + space % 50)
+        eventually(lambda: wire.command(b"mg s:1 t\r\n") and wire.set(b"s:1", b"v") is None
+                   and wire.command(b"mg s:1 t\r\n") in (b"HD t50\r\n", b"HD t49\r\n"), what="the new rules hold")
+        self.assertGreaterEqual(count(b"namespaces", b"s::cmd_set"), 6)
+        self.assertGreaterEqual(count(b"nodes", b":requests"), requests)
 
     def test_an_embedded_store_survives(self):
         config = '[pools.a]\nnodes = [{address = "embedded", name = "x"}]\n'

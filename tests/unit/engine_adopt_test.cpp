@@ -1,7 +1,9 @@
 // A new configuration while requests are in flight, and the way out of clients.
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "../wire/rig.hpp"
 #include "../wire/talk.hpp"
@@ -186,4 +188,45 @@ TEST_CASE("clients that are ended get what they asked for, and are asked nothing
   CHECK(rig.client(1).gone);
   CHECK(heard(rig, 0).empty());
   check_nothing_left(rig);
+}
+
+TEST_CASE("what is counted of namespaces and nodes goes on with another configuration") {
+  std::shared_ptr<Tallies> tallies;
+  const auto with = [&](std::vector<std::string> prefixes, unsigned nodes) {
+    return RigOptions{.nodes = nodes, .adjust = [&tallies, prefixes](Snapshot& snapshot) {
+                        std::vector<Namespace> spaces;
+                        for (const std::string& prefix : prefixes)
+                          spaces.push_back({.prefix = prefix, .pool = 0, .life = {}});
+                        snapshot.namespaces = NamespaceTable(std::move(spaces));
+                        snapshot.tallies = make_tallies(1, snapshot, tallies.get());
+                        tallies = snapshot.tallies;
+                      }};
+  };
+  Rig rig(with({"", "b:"}, 2));
+  const auto lines = [&](std::string_view group, std::string_view what) {
+    ask(rig, 1, "stats " + std::string(group) + "\r\n");
+    const std::string all = told(rig, 1);
+    std::string found;
+    for (std::size_t at = 0; at < all.size();) {
+      const std::size_t end = all.find('\n', at) + 1;
+      const std::string line = all.substr(at, end - at);
+      if (line.find(what) != std::string::npos) found += line;
+      at = end;
+    }
+    return found;
+  };
+  ask(rig, 2, "delete b:1\r\ndelete b:2\r\ndelete c:1\r\n");
+  rig.advance(2 * Engine::kPublishMs);
+  const std::string requests = lines("nodes", ":requests ");
+  rig.adopt(with({"b:", "", "a:"}, 2));
+  CHECK(lines("namespaces", ":cmd_delete ") ==
+        "STAT a::cmd_delete 0\r\nSTAT b::cmd_delete 2\r\nSTAT -:cmd_delete 1\r\n");
+  CHECK(lines("nodes", ":requests ") == requests);
+  ask(rig, 2, "delete b:3\r\n");
+  rig.adopt(with({"", "b:"}, 3));
+  CHECK(lines("namespaces", ":cmd_delete ") == "STAT b::cmd_delete 3\r\nSTAT -:cmd_delete 1\r\n");
+  // What left and comes back begins anew.
+  rig.adopt(with({""}, 3));
+  rig.adopt(with({"", "b:"}, 3));
+  CHECK(lines("namespaces", ":cmd_delete ") == "STAT b::cmd_delete 0\r\nSTAT -:cmd_delete 1\r\n");
 }
