@@ -340,6 +340,7 @@ class Engine {
   [[nodiscard]] std::uint32_t adopt_link(const Pool& pool, std::uint32_t backend,
                                          std::uint32_t number);
   void retire(Link& link) noexcept;
+  void remember_missed(const Link& link);
   void end_if_retired(Link& link) noexcept;
   [[nodiscard]] Link* find_link(LinkId id) noexcept;
   [[nodiscard]] LinkId id_of(const Link& link) const noexcept;
@@ -379,6 +380,9 @@ class Engine {
   std::vector<std::uint32_t> link_table_;  // Of each backend in turn: its links' indices.
   std::vector<std::uint32_t> first_link_;  // Of each backend, into link_table_.
   std::vector<std::uint32_t> pool_of_backend_;
+  // Nodes that left and had missed writes: their part of Link::identity. The oldest are forgotten.
+  std::vector<std::string> missed_nodes_;
+  static constexpr std::size_t kMissedNodesMax = 1024;
   std::vector<ClientId> resumes_;
   std::vector<SpaceTallies::Cell*> space_tallies_;  // By namespace; empty: none are kept.
   std::vector<std::uint32_t> leaders_;              // By hash of key: the last slot that leads.

@@ -14,6 +14,7 @@ namespace tokenring {
 
 namespace {
 
+// All but what follows the last line's end is the node's.
 std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t number) {
   const NodeSpec& spec = pool.nodes[node];
   return fmt::format("{}\n{}\n{}\n{}\n{}", pool.name, spec.name, spec.address, pool.place_of(node),
@@ -50,7 +51,12 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
     }
   }
   std::vector<bool> listed(links_.size());
-  for (const std::uint32_t index : link_table_) listed[index] = true;
+  for (const std::uint32_t index : link_table_) {
+    listed[index] = true;
+    std::erase_if(missed_nodes_, [&](const std::string& node) {
+      return links_[index].identity.starts_with(node);
+    });
+  }
   for (std::uint32_t i = 0; i < links_.size(); ++i)
     if (!listed[i] && links_[i].state != Link::State::kUnused) retire(links_[i]);
 }
@@ -94,6 +100,9 @@ std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::u
     *found = Link();
     found->generation = generation;
     found->identity = identity;
+    found->missed_writes =
+        std::any_of(missed_nodes_.begin(), missed_nodes_.end(),
+                    [&](const std::string& node) { return identity.starts_with(node); });
     found->next_opaque = static_cast<std::uint32_t>(random());
   }
   found->backend = backend;
@@ -109,7 +118,25 @@ std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::u
 // What waits for a connection that is still being made is served by it yet.
 void Engine::retire(Link& link) noexcept {
   link.retiring = true;
+  remember_missed(link);
   end_if_retired(link);
+}
+
+// A node that left with a mark has it again when it comes back; so do those of its links that are
+// there already. REQUIRES: the link retires.
+void Engine::remember_missed(const Link& link) {
+  if (!link.missed_writes) return;
+  const std::string node = link.identity.substr(0, link.identity.rfind('\n') + 1);
+  bool is_here = false;
+  for (Link& other : links_) {
+    if (other.state == Link::State::kUnused || other.retiring) continue;
+    if (!other.identity.starts_with(node)) continue;
+    other.missed_writes = is_here = true;
+  }
+  if (is_here || std::find(missed_nodes_.begin(), missed_nodes_.end(), node) != missed_nodes_.end())
+    return;
+  if (missed_nodes_.size() == kMissedNodesMax) missed_nodes_.erase(missed_nodes_.begin());
+  missed_nodes_.push_back(node);
 }
 
 void Engine::end_if_retired(Link& link) noexcept {

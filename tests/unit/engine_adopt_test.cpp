@@ -190,6 +190,44 @@ TEST_CASE("clients that are ended get what they asked for, and are asked nothing
   check_nothing_left(rig);
 }
 
+TEST_CASE("a node that missed writes, left and comes back is flushed") {
+  const PoolOptions pool{.on_node_down = OnNodeDown::kFailover, .on_rejoin = OnRejoin::kFlush};
+  SUBCASE("they went past it while it was down") {
+    Rig rig({.nodes = 2, .pool = pool});
+    const std::string key = rig.key_on("a", 0);
+    rig.node(0).refuses = true;
+    rig.node_close(0);
+    rig.advance(20);
+    ask(rig, 1, "delete " + key + "\r\n");
+    rig.adopt({.nodes = 1, .first_node = 1, .pool = pool});
+    rig.node(0).refuses = false;
+    rig.adopt({.nodes = 2, .pool = pool});
+    CHECK(heard(rig, 0) == "flush_all\r\n");
+    say(rig, 0, "OK\r\n");
+    // Once is enough.
+    rig.adopt({.nodes = 1, .first_node = 1, .pool = pool});
+    rig.adopt({.nodes = 2, .pool = pool});
+    CHECK(heard(rig, 0).empty());
+    CHECK(rig.counted(Counter::kRejoinFlushes) == 1);
+  }
+  SUBCASE("it was lost on its way out, before it acknowledged them") {
+    Rig rig({.nodes = 2, .pool = pool});
+    ask(rig, 1, "delete " + rig.key_on("a", 0) + "\r\n");
+    static_cast<void>(heard(rig, 0));
+    rig.adopt({.nodes = 1, .first_node = 1, .pool = pool});
+    rig.node_close(0);
+    rig.turn();
+    rig.adopt({.nodes = 2, .pool = pool});
+    CHECK(heard(rig, 0) == "flush_all\r\n");
+  }
+  SUBCASE("it had missed nothing") {
+    Rig rig({.nodes = 2, .pool = pool});
+    rig.adopt({.nodes = 1, .first_node = 1, .pool = pool});
+    rig.adopt({.nodes = 2, .pool = pool});
+    CHECK(heard(rig, 0).empty());
+  }
+}
+
 TEST_CASE("what is counted of namespaces and nodes goes on with another configuration") {
   std::shared_ptr<Tallies> tallies;
   const auto with = [&](std::vector<std::string> prefixes, unsigned nodes) {
