@@ -130,7 +130,8 @@ class Engine {
   // -- Changes of the configuration.
   // From now on requests are served by `snapshot`; what is in flight ends as it began. Nodes that
   // are in both keep their links. Links of others end when all is answered.
-  // REQUIRES: no link waits to be opened; its node would be looked up among the new ones.
+  // REQUIRES: no link waits to be opened, and no event to be told; their nodes and namespaces would
+  // be looked up among the new ones.
   void adopt(std::shared_ptr<const Snapshot> snapshot, Now now);
   // Ends each client that has asked for nothing and been silent for kDrainQuietMs; at `at_once`
   // also those that have not been silent.

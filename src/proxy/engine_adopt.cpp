@@ -25,12 +25,12 @@ std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t nu
 
 void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   TR_ASSERT(outbox_.open_links.empty());
+  TR_ASSERT(outbox_.node_events.empty() && outbox_.seal_events.empty());
   now_ = now;
   if (snapshot != snapshot_) {
     rename_spaces(*snapshot_, *snapshot);
     publish();  // Links that go count no more.
   }
-  outbox_.seal_events.clear();  // They name nodes and namespaces by their old numbers.
   snapshot_ = std::move(snapshot);
   adopt_tallies();
   adopt_keys();
