@@ -43,9 +43,9 @@ enum class Verb : std::uint8_t { kGet, kSet, kDelete, kArithmetic, kDebug, kLoca
   X(kQuit, "quit", kText, kLocal, 1, 0)                      \
   X(kShutdown, "shutdown", kText, kRefused, 1, 0)            \
   X(kSlabs, "slabs", kText, kRefused, 1, 0)                  \
-  X(kLru, "lru", kText, kRefused, 1, 0)                      \
+  X(kLru, "lru", kText, kRefused, 2, 0)                      \
   X(kLruCrawler, "lru_crawler", kText, kRefused, 1, 0)       \
-  X(kCacheMemlimit, "cache_memlimit", kText, kRefused, 1, 0) \
+  X(kCacheMemlimit, "cache_memlimit", kText, kRefused, 2, 3) \
   X(kWatch, "watch", kText, kRefused, 1, 0)
 
 enum class Command : std::uint8_t {

@@ -142,7 +142,8 @@ Result<Config, std::string> read_config(const std::string& path) {
 
 Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config& config,
                                                                    const Names& names,
-                                                                   const SealMaterial& material) {
+                                                                   const SealMaterial& material,
+                                                                   const Tallies* before) {
   const auto snapshot = std::make_shared<Snapshot>();
   snapshot->allows_flush_all = config.flush_all;
   if (config.flush_all_at) {
@@ -193,9 +194,8 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   derive_keys(material, *snapshot);
   snapshot->limits = config.limits;
   snapshot->limits.clients_per_worker_max = clients_per_worker(config);
-  snapshot->tallies = std::make_shared<Tallies>(
-      worker_count(config), snapshot->backend_count(), snapshot->namespaces.all().size(),
-      material.keyring ? material.keyring->master_count() : 0);
+  snapshot->coalesce_max_ns = config.coalesce_max_us * 1000;
+  snapshot->tallies = make_tallies(worker_count(config), *snapshot, before);
   return std::shared_ptr<const Snapshot>(snapshot);
 }
 

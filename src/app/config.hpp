@@ -104,9 +104,11 @@ using Names = std::map<std::string, NamePlaces, std::less<>>;
 // A node whose name is not among `names` stands there at its name, which leads nowhere.
 // Where there is one pool and no namespace has the empty prefix, one is added: every key has a
 // pool.
+// `before`: tallies that go on, of the snapshot that is replaced.
 // REQUIRES: the material that the configuration names.
 [[nodiscard]] Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
-    const Config& config, const Names& names, const SealMaterial& material);
+    const Config& config, const Names& names, const SealMaterial& material,
+    const Tallies* before = nullptr);
 
 // Where the control socket is, in the form of io/handover.hpp; empty: there is none.
 [[nodiscard]] std::string control_name(const Config& config);

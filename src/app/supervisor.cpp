@@ -141,7 +141,6 @@ void Supervisor::start_workers() {
     options.board = &board_;
     options.failed_places = &failed_places_;
     options.started_s = started_s_;
-    options.coalesce_max_ns = config_.coalesce_max_us * 1000;
     workers_.push_back(std::make_unique<Worker>(std::move(options)));
   }
   for (const auto& worker : workers_) {
@@ -167,7 +166,7 @@ void Supervisor::drain(bool handed_over) {
   control_.after(config_.drain_timeout_ms, [this] {
     log_event(LogLevel::kWarn, LogEvent::kProcess, "drain_timeout is over; {} connections are cut",
               board_.sum(static_cast<std::size_t>(Counter::kCurrConnections)));
-    stop();
+    for (const auto& worker : workers_) worker->finish();
   });
 }
 

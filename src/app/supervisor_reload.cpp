@@ -82,7 +82,6 @@ void Supervisor::keep_what_cannot_change(Config& config) const {
   };
   keep("listen", config.listen, config_.listen);
   keep("control", config.control, config_.control);
-  keep("coalesce_max", config.coalesce_max_us, config_.coalesce_max_us);
   if (config.workers != 0 || line_.workers) keep("workers", config.workers, config_.workers);
   config.workers = worker_count_;
   if (!stores_.empty()) {
@@ -131,7 +130,8 @@ void Supervisor::tell_of_keys() const {
 
 Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book,
                                             const SealMaterial& material) {
-  auto snapshot = make_snapshot(config, book.names(), material);
+  const Tallies* before = snapshot_ == nullptr ? nullptr : snapshot_->tallies.get();
+  auto snapshot = make_snapshot(config, book.names(), material, before);
   if (!snapshot) return unexpected(snapshot.error());
   snapshot_ = *std::move(snapshot);
   nodes_ = std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, *snapshot_));

@@ -12,7 +12,9 @@ namespace tokenring {
 
 class Pacer {
  public:
+  // `max_ns`: the longest wait; 0: never any.
   explicit Pacer(std::int64_t max_ns) noexcept : max_ns_(max_ns) {}
+  void set_max(std::int64_t max_ns) noexcept { max_ns_ = max_ns; }
 
   // Tells what was served up to `now_ns`: requests in all, and an average response time of the
   // nodes.

@@ -22,6 +22,8 @@ namespace {
 constexpr int kEventsMax = 256;          // Events taken from the kernel at once.
 constexpr int kRoundsMax = 8;            // Times the ready list is taken before anything is sent.
 constexpr std::int64_t kTurnMsMax = 50;  // What a turn counts for on the engine's clock.
+// Between two lines about what is told in numbers.
+constexpr std::int64_t kTellAcceptsMs = 1'000;
 
 constexpr std::uint64_t packed(std::uint8_t kind, std::uint32_t index, std::uint32_t generation) {
   return std::uint64_t{kind} << 60 | std::uint64_t{generation & 0xFFF'FFFF} << 32 | index;
@@ -47,7 +49,7 @@ Worker::Worker(WorkerOptions options)
                .latencies = &options_.board->latencies[options_.index],
                .started_s = options_.started_s},
               now_),
-      pacer_(options_.coalesce_max_ns) {
+      pacer_(options_.snapshot->coalesce_max_ns) {
   if (!epoll_ || !wake_) throw refused("cannot create an epoll set");
   watch(wake_.get(), Kind::kWake, 0, 0, EPOLLIN);
   // Its own descriptors: when it lets go of them is nobody else's matter.
@@ -75,6 +77,10 @@ void Worker::stop() noexcept {
 
 void Worker::drain() noexcept {
   post([](Mail& mail) { mail.drains = true; });
+}
+
+void Worker::finish() noexcept {
+  post([](Mail& mail) { mail.finishes = true; });
 }
 
 void Worker::adopt(std::shared_ptr<const Snapshot> snapshot,
@@ -108,6 +114,7 @@ void Worker::read_mail() noexcept {
   if (mail.snapshot != nullptr) {
     options_.snapshot = mail.snapshot;
     options_.nodes = mail.nodes;
+    pacer_.set_max(mail.snapshot->coalesce_max_ns);
     engine_.adopt(std::move(mail.snapshot), now_);
   }
   if (mail.drains && !draining_) {
@@ -116,6 +123,11 @@ void Worker::read_mail() noexcept {
     options_.listeners.clear();
     listeners_.clear();
     accept_paused_ = false;
+  }
+  if (mail.finishes && !finishing_) {
+    finishing_ = true;
+    finish_by_ = now_.instant.plus_ms(kFinishMs);
+    engine_.end_clients();
   }
 }
 
@@ -141,6 +153,8 @@ void Worker::run() noexcept {
       engine_.tick(now_);
       next_tick_ = now_.instant.plus_ms(Engine::kTickMs);
       if (draining_) engine_.drain_clients(false, now_);
+      stopping_ |= finishing_ && now_.instant >= finish_by_;
+      tell_of_accepts();
       if (accept_paused_ && now_.instant >= accept_again_) {
         accept_paused_ = false;
         watch_listeners();
@@ -199,6 +213,20 @@ void Worker::tell(const NodeEvent& event) noexcept {
                                                                 : LogEvent::kNodeDown;
   log_event(LogLevel::kWarn, kind, "{} (worker {}): {}", place, options_.index,
             why.substr(0, why.find('\r')));
+}
+
+void Worker::tell_of_accepts() noexcept {
+  if (accept_error_ == 0 && refused_clients_ == 0) return;
+  if (now_.instant < tell_accepts_at_) return;
+  tell_accepts_at_ = now_.instant.plus_ms(kTellAcceptsMs);
+  if (const int error = std::exchange(accept_error_, 0); error != 0) {
+    log_event(LogLevel::kWarn, LogEvent::kAccept, "cannot take new connections: {} (worker {})",
+              std::system_category().message(error), options_.index);
+  }
+  if (const std::uint64_t count = std::exchange(refused_clients_, 0); count != 0) {
+    log_event(LogLevel::kWarn, LogEvent::kClients,
+              "{} refused, for limits.clients_max is reached (worker {})", count, options_.index);
+  }
 }
 
 void Worker::tell(const SealEvent& event) noexcept {

@@ -39,7 +39,6 @@ struct WorkerOptions {
   CounterBoard* board = nullptr;                          // Outlives the worker.
   FailedPlaces* failed_places = nullptr;                  // Is told; outlives the worker. Or null.
   std::int64_t started_s = 0;
-  std::int64_t coalesce_max_ns = 100'000;  // 0: never wait for more requests.
 };
 
 class Worker {
@@ -55,6 +54,9 @@ class Worker {
   void stop() noexcept;
   // Accept no more clients, and end those here as soon as nothing is owed to them.
   void drain() noexcept;
+  // After drain(): serve nothing more, and end when all that is owed is sent, kFinishMs at most.
+  void finish() noexcept;
+  static constexpr std::int64_t kFinishMs = 1'000;
   // Serve by another configuration; `nodes` by backend of `snapshot`. Clients do not notice.
   void adopt(std::shared_ptr<const Snapshot> snapshot,
              std::shared_ptr<const std::vector<NodeAddress>> nodes) noexcept;
@@ -82,6 +84,7 @@ class Worker {
   struct Mail {
     bool stops = false;
     bool drains = false;
+    bool finishes = false;
     std::shared_ptr<const Snapshot> snapshot;
     std::shared_ptr<const std::vector<NodeAddress>> nodes;
   };
@@ -100,6 +103,7 @@ class Worker {
   void begin_turn() noexcept;
   void tell(const NodeEvent& event) noexcept;
   void tell(const SealEvent& event) noexcept;
+  void tell_of_accepts() noexcept;
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;
   void accept_clients(std::uint32_t listener) noexcept;
@@ -132,6 +136,8 @@ class Worker {
   bool has_mail_ = false;
   bool stopping_ = false;
   bool draining_ = false;
+  bool finishing_ = false;
+  Instant finish_by_;
   Now now_;
   std::int64_t stalled_ns_ = 0;  // By which the engine's clock is behind.
   Engine engine_;
@@ -139,6 +145,10 @@ class Worker {
   Instant next_tick_;
   Instant accept_again_;  // Set while descriptors are short.
   bool accept_paused_ = false;
+  // What went wrong with new connections since it was last told, which is once a second.
+  int accept_error_ = 0;
+  std::uint64_t refused_clients_ = 0;
+  Instant tell_accepts_at_;
   std::vector<ClientSocket> clients_;                // By ClientId::index.
   std::vector<LinkSocket> links_;                    // By LinkId::index.
   std::array<std::string_view, kPiecesMax> pieces_;  // Of one write.

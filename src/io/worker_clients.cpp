@@ -33,18 +33,20 @@ void Worker::accept_clients(std::uint32_t listener) noexcept {
     Fd fd(
         ::accept4(options_.listeners[listener].fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
-      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+      if (errno == ECONNABORTED || errno == EINTR) continue;
+      if (would_block()) return;
+      accept_error_ = errno;
+      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
         // Nothing can be accepted for a while; the listeners would only spin.
         unwatch_listeners();
         accept_paused_ = true;
         accept_again_ = now_.instant.plus_ms(kAcceptPauseMs);
-        return;
       }
-      if (errno == ECONNABORTED || errno == EINTR) continue;
       return;
     }
     if (engine_.client_count() >= options_.snapshot->limits.clients_per_worker_max) {
       options_.board->of_worker[options_.index].add(Counter::kRejectedConnections);
+      ++refused_clients_;
       const std::string_view line = line_of(WireError::kTooManyClients);
       static_cast<void>(::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
       continue;

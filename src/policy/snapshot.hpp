@@ -86,6 +86,7 @@ struct Snapshot {
   std::vector<Pool> pools;
   NamespaceTable namespaces;  // Each namespace names its pool by index.
   Limits limits;
+  std::int64_t coalesce_max_ns = 100'000;  // 0: never wait for more requests.
   // Who may flush_all: nobody, or the clients of all addresses but these (by place in `listen`).
   bool allows_flush_all = true;
   std::vector<bool> refuses_flush_all = {};
@@ -107,5 +108,9 @@ struct Snapshot {
                : pools.back().first_backend + static_cast<std::uint32_t>(pools.back().nodes.size());
   }
 };
+
+// Tallies for what `snapshot` has. What `before` (or null) counts of it goes on being counted.
+[[nodiscard]] std::shared_ptr<Tallies> make_tallies(std::size_t workers, const Snapshot& snapshot,
+                                                    const Tallies* before);
 
 }  // namespace tokenring

@@ -1,4 +1,4 @@
-// Tallies: what is counted by node and by namespace. One set per worker, written by it alone and
+// Tallies: what is counted by node, namespace and key. One set per worker, written by it alone and
 // readable by all; a snapshot brings those that fit it.
 #pragma once
 
@@ -6,7 +6,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace tokenring {
@@ -14,12 +18,6 @@ namespace tokenring {
 // A number with one writer.
 class Tally {
  public:
-  Tally() = default;
-  Tally(const Tally& other) noexcept : value_(other.get()) {}
-  Tally& operator=(const Tally& other) noexcept {
-    set(other.get());
-    return *this;
-  }
   void add(std::uint64_t n = 1) noexcept { set(get() + n); }
   void set(std::uint64_t value) noexcept { value_.store(value, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t get() const noexcept {
@@ -55,7 +53,7 @@ class Tally {
 // X(enumerator, name): by master key, the primary first.
 #define TOKENRING_KEY_TALLIES(X) X(kOpened, "opened")
 
-// X(enumerator, name): by node. Those up to kQueuedBytes are of the moment, the others counts.
+// X(enumerator, name): by node. Those up to kResponseUs are of the moment, the others counts.
 #define TOKENRING_NODE_TALLIES(X)     \
   X(kUpLinks, "links_up")             \
   X(kInFlight, "in_flight")           \
@@ -75,6 +73,7 @@ enum class SpaceTally : std::uint8_t { TOKENRING_SPACE_TALLIES(X) };
 enum class NodeTally : std::uint8_t { TOKENRING_NODE_TALLIES(X) };
 enum class KeyTally : std::uint8_t { TOKENRING_KEY_TALLIES(X) };
 #undef X
+inline constexpr NodeTally kFirstNodeCount = NodeTally::kRequests;
 
 #define X(enumerator, name) std::string_view(name),
 inline constexpr std::array kSpaceTallyNames = {TOKENRING_SPACE_TALLIES(X)};
@@ -82,38 +81,57 @@ inline constexpr std::array kNodeTallyNames = {TOKENRING_NODE_TALLIES(X)};
 inline constexpr std::array kKeyTallyNames = {TOKENRING_KEY_TALLIES(X)};
 #undef X
 
-// A row of tallies for each of `columns` things, for each worker.
+// Tallies for each of some things (columns), for each worker. A column is known by what it counts:
+// the next table takes it over as it is, so that workers may go from one to the other at different
+// moments and no count is lost or begins anew.
 template <typename E, std::size_t N>
 class TallyTable {
  public:
-  TallyTable() = default;
-  TallyTable(std::size_t workers, std::size_t columns)
-      : columns_(columns), rows_(workers * columns) {}
+  struct alignas(64) Cell {  // No two workers share a cache line.
+    std::array<Tally, N> tallies;
+    void add(E which, std::uint64_t n = 1) noexcept {
+      tallies[static_cast<std::size_t>(which)].add(n);
+    }
+    void set(E which, std::uint64_t n) noexcept { tallies[static_cast<std::size_t>(which)].set(n); }
+  };
 
-  [[nodiscard]] std::size_t columns() const noexcept { return columns_; }
-  [[nodiscard]] std::size_t workers() const noexcept {
-    return columns_ == 0 ? 0 : rows_.size() / columns_;
+  TallyTable() = default;
+  // `names`: what the columns count, in their order. `before`: whose columns are taken over, or
+  // null.
+  TallyTable(std::size_t workers, std::vector<std::string> names, const TallyTable* before)
+      : workers_(workers), names_(std::move(names)) {
+    std::unordered_map<std::string_view, std::shared_ptr<Column>> known;
+    if (before != nullptr && before->workers_ == workers)
+      for (std::size_t i = 0; i < before->names_.size(); ++i)
+        known.emplace(before->names_[i], before->columns_[i]);
+    for (const std::string& name : names_) {
+      // Each is taken once, should two have one name.
+      auto found = known.extract(name);
+      columns_.push_back(found ? std::move(found.mapped()) : std::make_shared<Column>(workers));
+    }
   }
+
+  [[nodiscard]] std::size_t columns() const noexcept { return columns_.size(); }
+  [[nodiscard]] std::size_t workers() const noexcept { return workers_; }
   [[nodiscard]] bool has(std::size_t worker, std::size_t column) const noexcept {
-    return column < columns_ && worker < workers();
+    return column < columns_.size() && worker < workers_;
   }
-  // The worker's tallies by column; null where it has none.
-  [[nodiscard]] std::array<Tally, N>* row(std::size_t worker) noexcept {
-    return has(worker, 0) ? &rows_[worker * columns_] : nullptr;
-  }
-  // REQUIRES: has(worker, column).
-  [[nodiscard]] Tally& at(std::size_t worker, std::size_t column, E which) noexcept {
-    return rows_[worker * columns_ + column][static_cast<std::size_t>(which)];
+  // REQUIRES: has(worker, column). Only that worker writes to it.
+  [[nodiscard]] Cell& at(std::size_t worker, std::size_t column) noexcept {
+    return (*columns_[column])[worker];
   }
   [[nodiscard]] std::uint64_t sum(std::size_t column, std::size_t which) const noexcept {
     std::uint64_t total = 0;
-    for (std::size_t i = column; i < rows_.size(); i += columns_) total += rows_[i][which].get();
+    for (const Cell& cell : *columns_[column]) total += cell.tallies[which].get();
     return total;
   }
 
  private:
-  std::size_t columns_ = 0;
-  std::vector<std::array<Tally, N>> rows_;
+  using Column = std::vector<Cell>;  // By worker.
+
+  std::size_t workers_ = 0;
+  std::vector<std::string> names_;
+  std::vector<std::shared_ptr<Column>> columns_;
 };
 
 using SpaceTallies = TallyTable<SpaceTally, kSpaceTallyNames.size()>;
@@ -121,11 +139,9 @@ using NodeTallies = TallyTable<NodeTally, kNodeTallyNames.size()>;
 using KeyTallies = TallyTable<KeyTally, kKeyTallyNames.size()>;
 
 struct Tallies {
-  Tallies(std::size_t workers, std::size_t backends, std::size_t namespaces, std::size_t masters)
-      : nodes(workers, backends), spaces(workers, namespaces), keys(workers, masters) {}
-  NodeTallies nodes;    // By backend.
-  SpaceTallies spaces;  // In the order of NamespaceTable::all().
-  KeyTallies keys;      // In the order of Keyring::key_id().
+  NodeTallies nodes;    // By backend; named by pool, name and address, wherever that leads.
+  SpaceTallies spaces;  // In the order of NamespaceTable::all(); named by prefix.
+  KeyTallies keys;      // In the order of Keyring::key_id(); named by that.
 };
 
 }  // namespace tokenring

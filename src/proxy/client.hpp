@@ -20,8 +20,7 @@ struct Client {
     kSkipLine,   // Dropping the rest of such a line.
   };
 
-  // A client without a word from it yet may have this many requests out; then its replies' size
-  // tells.
+  // Of a new client, of whose replies' size nothing is known yet.
   static constexpr std::uint32_t kFirstWindow = 64;
 
   Mode mode = Mode::kRequests;
@@ -43,9 +42,10 @@ struct Client {
   std::uint32_t last_slot = kNoSlot;
   std::uint32_t slots = 0;
   std::uint32_t changes = 0;  // Of sealed values, on their way; then it is not served.
-  std::uint32_t reply_bytes =
-      0;                   // Estimate of a reply's size, from those lately seen; 0: none yet.
-  std::size_t needed = 0;  // Bytes of `in` below which serving it again is useless.
+  // Requests it may have out: one more with each reply, up to requests_per_client_max.
+  std::uint32_t window = kFirstWindow;
+  std::uint32_t reply_bytes = 0;  // Estimate of a reply's size, from those lately seen.
+  std::size_t needed = 0;         // Bytes of `in` below which serving it again is useless.
   std::uint64_t swallow = 0;
   Buffer in;  // Bytes received and not served.
   OutQueue out;

@@ -130,11 +130,15 @@ class Engine {
   // -- Changes of the configuration.
   // From now on requests are served by `snapshot`; what is in flight ends as it began. Nodes that
   // are in both keep their links. Links of others end when all is answered.
-  // REQUIRES: no link waits to be opened; its node would be looked up among the new ones.
+  // REQUIRES: no link waits to be opened, and no event to be told; their nodes and namespaces would
+  // be looked up among the new ones.
   void adopt(std::shared_ptr<const Snapshot> snapshot, Now now);
   // Ends each client that has asked for nothing and been silent for kDrainQuietMs; at `at_once`
   // also those that have not been silent.
   void drain_clients(bool at_once, Now now) noexcept;
+  // Ends every client as soon as it has been sent what it asked for so far. What it sent of a
+  // further request is not served.
+  void end_clients() noexcept;
   // Long enough that hardly a client's next request meets the end of its connection on the way.
   static constexpr std::int64_t kDrainQuietMs = 1'000;
 
@@ -240,8 +244,7 @@ class Engine {
   template <typename Write>
   [[nodiscard]] bool fill_by(std::uint32_t slot, Write&& write) noexcept;
   void count_in_space(std::uint16_t space, SpaceTally which) noexcept {
-    if (space_tallies_ != nullptr && space != Slot::kNoSpace)
-      space_tallies_[space][static_cast<std::size_t>(which)].add();
+    if (!space_tallies_.empty() && space != Slot::kNoSpace) space_tallies_[space]->add(which);
   }
 
   // Sealed namespaces (engine_seal.cpp, engine_change.cpp).
@@ -302,6 +305,7 @@ class Engine {
     std::string group;
     StatsSum sum;
     std::uint32_t waiting = 0;
+    std::uint32_t missing = 0;  // Nodes that are down, failed or refused.
   };
   // Replies of this turn: `since` their requests were read, in which turn.
   struct Served {
@@ -314,7 +318,7 @@ class Engine {
   void gather_stats(Client& client, ClientId id, const Request& request,
                     std::string_view group) noexcept;
   [[nodiscard]] bool deliver_stats(Link& link, const Reply& reply) noexcept;
-  void part_of_gather_done(SlabId gather) noexcept;
+  void part_of_gather_done(SlabId gather, bool answered) noexcept;
   void set_own(StatsSum& sum) const;
   [[nodiscard]] std::string own_stats() const;
   [[nodiscard]] std::string node_stats() const;
@@ -339,9 +343,11 @@ class Engine {
 
   // Links' lives (engine_links.cpp, engine_adopt.cpp).
   void rename_spaces(const Snapshot& from, const Snapshot& to);
+  void adopt_tallies();
   [[nodiscard]] std::uint32_t adopt_link(const Pool& pool, std::uint32_t backend,
                                          std::uint32_t number);
   void retire(Link& link) noexcept;
+  void remember_missed(const Link& link);
   void end_if_retired(Link& link) noexcept;
   [[nodiscard]] Link* find_link(LinkId id) noexcept;
   [[nodiscard]] LinkId id_of(const Link& link) const noexcept;
@@ -381,9 +387,12 @@ class Engine {
   std::vector<std::uint32_t> link_table_;  // Of each backend in turn: its links' indices.
   std::vector<std::uint32_t> first_link_;  // Of each backend, into link_table_.
   std::vector<std::uint32_t> pool_of_backend_;
+  // Nodes that left and had missed writes: their part of Link::identity. The oldest are forgotten.
+  std::vector<std::string> missed_nodes_;
+  static constexpr std::size_t kMissedNodesMax = 1024;
   std::vector<ClientId> resumes_;
-  std::array<Tally, kSpaceTallyNames.size()>* space_tallies_ = nullptr;  // By namespace.
-  std::vector<std::uint32_t> leaders_;  // By hash of key: the last slot that leads.
+  std::vector<SpaceTallies::Cell*> space_tallies_;  // By namespace; empty: none are kept.
+  std::vector<std::uint32_t> leaders_;              // By hash of key: the last slot that leads.
   Instant next_sweep_;
   Instant next_publish_;
   Slab<Gather> gathers_;

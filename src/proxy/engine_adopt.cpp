@@ -14,6 +14,7 @@ namespace tokenring {
 
 namespace {
 
+// All but what follows the last line's end is the node's.
 std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t number) {
   const NodeSpec& spec = pool.nodes[node];
   return fmt::format("{}\n{}\n{}\n{}\n{}", pool.name, spec.name, spec.address, pool.place_of(node),
@@ -24,12 +25,14 @@ std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t nu
 
 void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   TR_ASSERT(outbox_.open_links.empty());
+  TR_ASSERT(outbox_.node_events.empty() && outbox_.seal_events.empty());
   now_ = now;
-  if (snapshot != snapshot_) rename_spaces(*snapshot_, *snapshot);
-  outbox_.seal_events.clear();  // They name nodes and namespaces by their old numbers.
+  if (snapshot != snapshot_) {
+    rename_spaces(*snapshot_, *snapshot);
+    publish();  // Links that go count no more.
+  }
   snapshot_ = std::move(snapshot);
-  space_tallies_ =
-      snapshot_->tallies == nullptr ? nullptr : snapshot_->tallies->spaces.row(options_.worker);
+  adopt_tallies();
   adopt_keys();
   leaders_.clear();  // What was not told apart until now may be from now on.
   gets_may_fail_ = snapshot_->namespaces.find({}) == nullptr;
@@ -48,9 +51,22 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
     }
   }
   std::vector<bool> listed(links_.size());
-  for (const std::uint32_t index : link_table_) listed[index] = true;
+  for (const std::uint32_t index : link_table_) {
+    listed[index] = true;
+    std::erase_if(missed_nodes_, [&](const std::string& node) {
+      return links_[index].identity.starts_with(node);
+    });
+  }
   for (std::uint32_t i = 0; i < links_.size(); ++i)
     if (!listed[i] && links_[i].state != Link::State::kUnused) retire(links_[i]);
+}
+
+void Engine::adopt_tallies() {
+  space_tallies_.clear();
+  if (snapshot_->tallies == nullptr) return;
+  SpaceTallies& spaces = snapshot_->tallies->spaces;
+  for (std::size_t n = 0; n < spaces.columns() && spaces.has(options_.worker, n); ++n)
+    space_tallies_.push_back(&spaces.at(options_.worker, n));
 }
 
 // What is in flight is counted where it belongs from now on.
@@ -84,6 +100,9 @@ std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::u
     *found = Link();
     found->generation = generation;
     found->identity = identity;
+    found->missed_writes =
+        std::any_of(missed_nodes_.begin(), missed_nodes_.end(),
+                    [&](const std::string& node) { return identity.starts_with(node); });
     found->next_opaque = static_cast<std::uint32_t>(random());
   }
   found->backend = backend;
@@ -99,7 +118,25 @@ std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::u
 // What waits for a connection that is still being made is served by it yet.
 void Engine::retire(Link& link) noexcept {
   link.retiring = true;
+  remember_missed(link);
   end_if_retired(link);
+}
+
+// A node that left with a mark has it again when it comes back; so do those of its links that are
+// there already. REQUIRES: the link retires.
+void Engine::remember_missed(const Link& link) {
+  if (!link.missed_writes) return;
+  const std::string node = link.identity.substr(0, link.identity.rfind('\n') + 1);
+  bool is_here = false;
+  for (Link& other : links_) {
+    if (other.state == Link::State::kUnused || other.retiring) continue;
+    if (!other.identity.starts_with(node)) continue;
+    other.missed_writes = is_here = true;
+  }
+  if (is_here || std::find(missed_nodes_.begin(), missed_nodes_.end(), node) != missed_nodes_.end())
+    return;
+  if (missed_nodes_.size() == kMissedNodesMax) missed_nodes_.erase(missed_nodes_.begin());
+  missed_nodes_.push_back(node);
 }
 
 void Engine::end_if_retired(Link& link) noexcept {
@@ -121,6 +158,13 @@ void Engine::drain_clients(bool at_once, Now now) noexcept {
     const bool idle = client.slots == 0 && client.in.empty() && client.out.empty() &&
                       client.mode == Client::Mode::kRequests;
     if (!idle || now.instant.ns - client.last_heard.ns < quiet_ns) return;
+    client.closing = true;
+    mark_dirty(client, clients_.id_of(index));
+  });
+}
+
+void Engine::end_clients() noexcept {
+  clients_.for_each([&](std::uint32_t index, Client& client) {
     client.closing = true;
     mark_dirty(client, clients_.id_of(index));
   });

@@ -186,6 +186,7 @@ bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
   const auto bytes =
       static_cast<std::uint32_t>(std::min<std::size_t>(out.size() - before + 1, UINT32_MAX / 2));
   client.reply_bytes = std::max(bytes, client.reply_bytes - client.reply_bytes / 8);
+  if (client.window < snapshot_->limits.requests_per_client_max) ++client.window;
   if (in_turn) {
     finish_front(client, before);
     drain(client);
@@ -242,7 +243,7 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
   Slot& slot = slots_[index];
   slot.leads = false;
   if (slot.first_follower != kNoSlot) fail_followers(index, error);
-  if (slot.gathers) return part_of_gather_done(std::exchange(slot.gather, {}));
+  if (slot.gathers) return part_of_gather_done(std::exchange(slot.gather, {}), false);
   if (slot.informs != kNoSlot || !slot.in_client || slot.filled) return;
   count(Counter::kRequestsFailed);
   count_in_space(slot.space, SpaceTally::kFailures);

@@ -81,6 +81,7 @@ void Engine::fail_link(Link& link, WireError error) noexcept {
     pop_front(link);
   }
   if (link.retiring) {
+    remember_missed(link);
     ++link.generation;
     link.state = Link::State::kUnused;
     return;

@@ -348,7 +348,7 @@ void Engine::count_opened_by(std::uint32_t key_id) noexcept {
   const int place = sealer_->keys().place_of(key_id);
   KeyTallies& keys = snapshot_->tallies->keys;
   if (place >= 0 && keys.has(options_.worker, static_cast<std::size_t>(place)))
-    keys.at(options_.worker, static_cast<std::size_t>(place), KeyTally::kOpened).add();
+    keys.at(options_.worker, static_cast<std::size_t>(place)).add(KeyTally::kOpened);
 }
 
 }  // namespace tokenring

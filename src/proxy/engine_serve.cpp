@@ -70,16 +70,13 @@ bool Engine::has_key_too_long(const Request& request) const noexcept {
 }
 
 // Whether the client may have one more request out. Replies are held until their turn, so what is
-// out is weighed by the size of the replies lately seen.
+// out is weighed by the size of the replies lately seen, and is little while few have been seen.
 bool Engine::has_room(const Client& client) const noexcept {
   const Limits& limits = snapshot_->limits;
   if (client.out.size() >= limits.output_bytes_per_client_max) return false;
   if (client.slots == 0) return true;
   if (client.changes > 0) return false;
-  const std::uint32_t window = client.reply_bytes == 0
-                                   ? std::min(Client::kFirstWindow, limits.requests_per_client_max)
-                                   : limits.requests_per_client_max;
-  if (client.slots >= window) return false;
+  if (client.slots >= std::min(client.window, limits.requests_per_client_max)) return false;
   const std::size_t room = limits.output_bytes_per_client_max - client.out.size();
   return std::size_t{client.slots} * client.reply_bytes < room;
 }
@@ -244,6 +241,7 @@ void Engine::serve(Client& client, ClientId id, Request& request) noexcept {
     case Verb::kLocal:
       return serve_local(client, id, request);
     case Verb::kRefused:
+      if (request.quiet) return;
       return answer(client, id,
                     line_of(request.command == Command::kShutdown ? WireError::kShutdownRefused
                                                                   : WireError::kNotAllowed));

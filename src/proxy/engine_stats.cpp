@@ -65,7 +65,10 @@ void Engine::gather_stats(Client& client, ClientId id, const Request& request,
   const std::string line = group.empty() ? "stats" : fmt::format("stats {}", group);
   for (std::uint32_t backend = 0; backend < snapshot_->backend_count(); ++backend) {
     Link& link = link_of(backend, id);
-    if (!link.takes_requests()) continue;
+    if (!link.takes_requests()) {
+      ++sums.missing;
+      continue;
+    }
     const std::uint32_t index = slots_.insert().index;
     Slot& slot = slots_[index];
     slot.context.command = Command::kStats;
@@ -74,7 +77,7 @@ void Engine::gather_stats(Client& client, ClientId id, const Request& request,
     ++sums.waiting;
     send_line(link, line, index);
   }
-  part_of_gather_done(gather);
+  part_of_gather_done(gather, true);
 }
 
 // A line of a node's answer. False when the node is out of step.
@@ -85,16 +88,19 @@ bool Engine::deliver_stats(Link& link, const Reply& reply) noexcept {
   if (reply.code != ReplyCode::kEnd && !reply.is_error()) return false;
   slots_[link.first_slot].gather = {};
   pop_front(link);
-  if (sums != nullptr) part_of_gather_done(gather);
+  if (sums != nullptr) part_of_gather_done(gather, !reply.is_error());
   return true;
 }
 
 // A node has said all, or failed; the last one fills the client's slot.
-void Engine::part_of_gather_done(SlabId id) noexcept {
+void Engine::part_of_gather_done(SlabId id, bool answered) noexcept {
   Gather* sums = gathers_.find(id);
-  if (sums == nullptr || --sums->waiting > 0) return;
+  if (sums == nullptr) return;
+  sums->missing += answered ? 0 : 1;
+  if (--sums->waiting > 0) return;
   if (sums->group.empty()) {
     set_own(sums->sum);
+    sums->sum.set("nodes_missing", fmt::to_string(sums->missing));
   } else if (sums->group == "settings") {
     const std::size_t workers = options_.board->of_worker.size();
     sums->sum.set("maxconns",
@@ -174,7 +180,7 @@ std::string Engine::namespace_stats() const {
   return text + "END\r\n";
 }
 
-// STAT ID:role and STAT ID:opened, since the last reload: a key that opens nothing any more may go.
+// STAT ID:role and STAT ID:opened: a key that opens nothing any more may go.
 std::string Engine::key_stats() const {
   std::string text;
   const Keyring* keyring = snapshot_->keyring.get();
@@ -220,7 +226,7 @@ std::string Engine::latency_stats() const {
   return text + "END\r\n";
 }
 
-// What is of the moment at the links, for readers in other threads.
+// What there is to tell of the links, for readers in other threads.
 void Engine::publish() noexcept {
   if (snapshot_->tallies == nullptr) return;
   NodeTallies& nodes = snapshot_->tallies->nodes;
@@ -228,12 +234,16 @@ void Engine::publish() noexcept {
     if (!nodes.has(options_.worker, backend)) return;
     std::array<std::uint64_t, kNodeTallyNames.size()> sums{};
     const std::uint32_t count = snapshot_->pools[pool_of_backend_[backend]].options.links_per_node;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const Link& link = links_[link_table_[first_link_[backend] + i]];
-      link.tell(sums);
+    for (std::uint32_t i = 0; i < count; ++i)
+      links_[link_table_[first_link_[backend] + i]].tell(sums);
+    NodeTallies::Cell& cell = nodes.at(options_.worker, backend);
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const auto which = static_cast<NodeTally>(i);
+      if (which < kFirstNodeCount)
+        cell.set(which, sums[i]);
+      else
+        cell.add(which, sums[i]);
     }
-    for (std::size_t i = 0; i < sums.size(); ++i)
-      nodes.at(options_.worker, backend, static_cast<NodeTally>(i)).set(sums[i]);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "base/buffer.hpp"
 #include "policy/tallies.hpp"
@@ -58,13 +59,12 @@ struct Link {
   std::uint32_t first_live = kNoSlot;  // Oldest that has not timed out.
   std::uint32_t slots = 0;
 
-  // Counted since the link is there; see NodeTally.
-  std::array<std::uint64_t, kNodeTallyNames.size()> counts{};
+  std::array<std::uint64_t, kNodeTallyNames.size()> counts{};  // That were not told yet.
   std::int64_t response_ns = 0;  // How long the node took lately, on average.
   void count(NodeTally which) noexcept { ++counts[static_cast<std::size_t>(which)]; }
-  // Adds what is known of it to `sums`.
-  void tell(std::array<std::uint64_t, kNodeTallyNames.size()>& sums) const noexcept {
-    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += counts[i];
+  // Adds its state of the moment, and what it counted since the last time, to `sums`.
+  void tell(std::array<std::uint64_t, kNodeTallyNames.size()>& sums) noexcept {
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += std::exchange(counts[i], 0);
     const auto add = [&](NodeTally which, std::uint64_t n) {
       sums[static_cast<std::size_t>(which)] += n;
     };

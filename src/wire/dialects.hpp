@@ -12,6 +12,8 @@ namespace tokenring::wire {
                                        ParseLimits limits) noexcept;
 [[nodiscard]] ParsedRequest parse_meta(const Words& words, Request& request,
                                        ParseLimits limits) noexcept;
+// The part of parse_text that is about Verb::kRefused.
+[[nodiscard]] ParsedRequest parse_refused(const Words& words, Request& request) noexcept;
 
 // What a parser returns for an error that is shown, hidden by noreply, or followed by a value.
 [[nodiscard]] inline ParsedRequest failed(WireError error, bool quiet = false,

@@ -1,8 +1,11 @@
 #include "wire/numbers.hpp"
 
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 
 namespace tokenring::wire {
 
@@ -71,6 +74,14 @@ bool parse_i32(std::string_view word, std::int32_t& number) noexcept {
   number =
       static_cast<std::int32_t>(static_cast<std::uint32_t>(m.negative ? 0 - m.value : m.value));
   return true;
+}
+
+bool is_real(std::string_view word) noexcept {
+  const std::string text(word);
+  char* end = nullptr;
+  errno = 0;
+  static_cast<void>(std::strtod(text.c_str(), &end));
+  return errno != ERANGE && end != text.c_str() && (*end == '\0' || is_space(*end));
 }
 
 char* write_number(char* to, std::uint64_t number) noexcept {

@@ -12,6 +12,8 @@ namespace tokenring::wire {
 [[nodiscard]] bool parse_u64(std::string_view word, std::uint64_t& number) noexcept;
 [[nodiscard]] bool parse_u32(std::string_view word, std::uint32_t& number) noexcept;
 [[nodiscard]] bool parse_i32(std::string_view word, std::int32_t& number) noexcept;
+// Whether safe_strtod takes it.
+[[nodiscard]] bool is_real(std::string_view word) noexcept;
 
 // Writes a decimal number; returns the end. At most 20 bytes.
 char* write_number(char* to, std::uint64_t number) noexcept;

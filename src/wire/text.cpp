@@ -107,6 +107,7 @@ ParsedRequest parse_text(const Words& words, Request& request, ParseLimits limit
     case Verb::kGet:
       return parse_touch(words, request, limits);  // The get family goes another way.
     case Verb::kRefused:
+      return parse_refused(words, request);
     case Verb::kDebug:
     case Verb::kLocal:
       break;

@@ -46,6 +46,27 @@ class Logging(Case):
                    + proxy.output().count("info reload: listen") == 100, what="every event is told or counted")
         self.assertLess(proxy.output().count("info reload: listen"), 100)
 
+    def test_connections_that_are_refused_are_told_of(self):
+        proxy = self.proxy((), "--workers", "1", config="[limits]\nclients_max = 1\n")
+        proxy.wait_for_control()
+        eventually(lambda: proxy.status().get("connections") == "0", what="who looked whether it listens has left")
+        first = self.wire(proxy)
+        self.assertEqual(first.command(b""), b"")
+        for _ in range(50):
+            self.assertEqual(self.wire(proxy).line(), b"ERROR Too many open connections\r\n")
+        told = r"warn clients: (\d+) refused, for limits\.clients_max is reached \(worker 0\)\n"
+        eventually(lambda: sum(map(int, re.findall(told, proxy.output()))) == 50, what="each is told of")
+        self.assertEqual(first.command(b""), b"")
+
+    def test_connections_that_cannot_be_taken_are_told_of(self):
+        proxy = self.proxy((), "--workers", "1", wrapper=("sh", "-c", 'ulimit -n 48 && exec "$0" "$@"'))
+        wires = [self.wire(proxy) for _ in range(60)]
+        proxy.says("warn accept: cannot take new connections: Too many open files (worker 0)")
+        for wire in wires[:40]:
+            wire.close()
+        for wire in wires[40:]:
+            self.assertEqual(wire.command(b""), b"")
+
     def test_the_journal_gets_priorities_and_no_time(self):
         for names_it in (True, False):
             read_end, write_end = os.pipe()

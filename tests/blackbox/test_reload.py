@@ -1,5 +1,6 @@
 """A changed file while clients go on; drain, stop and status; who may ask."""
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -104,10 +105,29 @@ class Reload(Case):
         proxy = self.start("workers = 1\n", "--workers", "2")
         wire = self.wire(proxy)
         wire.set(b"k", b"v")
-        self.reload(proxy, 'coalesce_max = "0us"\n[embedded]\nmemory = "32MiB"\n')
-        proxy.says("warn reload: coalesce_max, embedded.memory cannot change while the process runs; kept")
+        self.reload(proxy, 'coalesce_max = "0us"\n[embedded]\nmemory = "32MiB"\n[limits]\nvalue_bytes_max = "2MiB"\n')
+        proxy.says("warn reload: embedded.memory, limits.value_bytes_max cannot change while the process runs; kept")
         self.assertEqual(wire.get(b"k"), b"v")
         self.assertEqual(proxy.status()["workers"], "2")
+
+    def test_counts_go_on(self):
+        node = self.memcached()
+        space = '[[namespaces]]\nprefix = "s:"\nttl_cap = %d\n'
+        proxy = self.start(pool([node]) + space % 100)
+        wire = self.wire(proxy)
+
+        def count(group, name):
+            wire.send(b"stats %s\r\n" % group)
+            return int(re.search(rb"STAT \S*%s (\d+)\r\n" % name, wire.until(b"END\r\n"))[1])
+
+        for _ in range(5):
+            wire.set(b"s:1", b"v")
+        requests = eventually(lambda: count(b"nodes", b":requests"), what="the requests are published")
+        self.reload(proxy, '[[namespaces]]\nprefix = "r:"\npool = "main"\n' + pool([node]) + space % 50)
+        eventually(lambda: wire.command(b"mg s:1 t\r\n") and wire.set(b"s:1", b"v") is None
+                   and wire.command(b"mg s:1 t\r\n") in (b"HD t50\r\n", b"HD t49\r\n"), what="the new rules hold")
+        self.assertGreaterEqual(count(b"namespaces", b"s::cmd_set"), 6)
+        self.assertGreaterEqual(count(b"nodes", b":requests"), requests)
 
     def test_an_embedded_store_survives(self):
         config = '[pools.a]\nnodes = [{address = "embedded", name = "x"}]\n'
@@ -166,6 +186,28 @@ class Reload(Case):
         proxy.child.terminate()
         self.ends(proxy, after=["draining for up to 300ms", "drain_timeout is over; 1 connections are cut", "stopped"])
         self.assertTrue(wire.at_end())
+
+    def test_an_answer_that_is_under_way_at_the_end_is_finished(self):
+        proxy = self.start('drain_timeout = "0s"\n[limits]\nvalue_bytes_max = "32MiB"\n[embedded]\nmemory = "128MiB"\n')
+        value = os.urandom(1 << 20) * 24  # Far more than the kernel takes of it.
+        self.wire(proxy).set(b"k", value)
+        wire = self.wire(proxy)
+        wire.send(b"get k\r\nget ")
+        self.assertEqual(wire.take(8), b"VALUE k ")
+        proxy.child.terminate()
+        proxy.says("drain_timeout is over")
+        self.assertTrue(wire.until(b"\r\nEND\r\n") == b"0 %d\r\n%s\r\nEND\r\n" % (len(value), value))
+        self.assertTrue(wire.at_end())
+        self.ends(proxy)
+
+    def test_who_takes_no_answer_is_cut_at_the_end(self):
+        proxy = self.start('drain_timeout = "0s"\n[limits]\nvalue_bytes_max = "32MiB"\n[embedded]\nmemory = "128MiB"\n')
+        self.wire(proxy).set(b"k", b"v" * (24 << 20))
+        wire = self.wire(proxy)
+        wire.send(b"get k\r\n")
+        self.assertEqual(wire.take(8), b"VALUE k ")
+        proxy.child.terminate()
+        self.ends(proxy, after=["drain_timeout is over"])
 
     def test_a_second_signal_ends_at_once(self):
         proxy = self.start('drain_timeout = "1h"\n')

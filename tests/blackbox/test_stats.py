@@ -46,10 +46,12 @@ class Stats(Case):
     def test_a_dead_node_is_left_out_of_the_sum(self):
         whole = int(self.stats()["curr_items"])
         self.assertEqual(whole, 60)
+        self.assertEqual(self.stats()["nodes_missing"], "0")
         self.nodes[1].kill()
         self.addCleanup(self.nodes[1].restart)
         rest = eventually(lambda: int(self.stats().get("curr_items", "0")) < whole and self.stats(), what="fewer items")
         self.assertEqual(rest["pid"], str(self.server.pid))
+        self.assertEqual(rest["nodes_missing"], "1")
         states = lambda: [v for k, v in self.stats(b"nodes").items() if k.endswith(":state")]
         eventually(lambda: sorted(states()) == ["down", "up", "up"], what="one node of three down")
 

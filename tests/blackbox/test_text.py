@@ -193,6 +193,22 @@ class Text:
         self.says(b"verbosity 1\r\n", b"OK\r\n")
         self.says(b"verbosity 1 noreply\r\n", b"")
 
+    def test_administration_that_is_not_understood(self):
+        for line in (b"slabs automove invalid", b"slabs reassign 1 x", b"slabs reassign x 2", b"lru_crawler tocrawl x",
+                     b"lru_crawler sleep 1x", b"lru_crawler sleep -"):
+            self.says(line + b"\r\n", BAD_FORMAT)
+        for line in (b"slabs", b"slabs reassign 1", b"slabs reassign 1 2 3", b"slabs automove", b"slabs automove 3",
+                     b"slabs automove ratio", b"slabs automove ratio x", b"slabs other 1 2", b"lru", b"lru tune 1 2 x 3",
+                     b"lru tune 1 2 3", b"lru tune 1 2 0.2 1e999", b"lru mode other", b"lru temp_ttl x", b"lru other",
+                     b"lru_crawler", b"lru_crawler other", b"lru_crawler crawl", b"lru_crawler enable 1 2",
+                     b"cache_memlimit", b"cache_memlimit x", b"cache_memlimit 64 1 2", b"watch other",
+                     b"watch evictions other"):
+            self.says(line + b"\r\n", b"ERROR\r\n")
+        for line in (b"slabs automove invalid noreply", b"slabs automove 1 noreply", b"slabs automove ratio 0.8 noreply",
+                     b"lru mode flat noreply", b"lru tune 20 40 0.2 2.0 noreply", b"lru temp_ttl x noreply",
+                     b"cache_memlimit 64 noreply", b"cache_memlimit x noreply", b"watch noreply"):
+            self.says(line + b"\r\n", b"")
+
     def test_stats_end_with_end(self):
         reply = self.says(b"stats\r\n", re.compile(rb"(STAT \S+ [^\r\n]*\r\n)+END\r\n"))
         for name in (b"pid", b"uptime", b"curr_connections", b"cmd_get", b"get_hits"):

@@ -99,7 +99,7 @@ std::shared_ptr<const Snapshot> snapshot_of(const Options& options, const Choice
   }
   limits.idle_timeout_s = options.time_limits ? 2 : 0;
   limits.request_read_timeout_s = limits.reply_write_timeout_s = options.time_limits ? 1 : 0;
-  snapshot->tallies = std::make_shared<Tallies>(1, snapshot->backend_count(), 2, 2);
+  snapshot->tallies = make_tallies(1, *snapshot, nullptr);
   return snapshot;
 }
 

@@ -1,7 +1,9 @@
 // A new configuration while requests are in flight, and the way out of clients.
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "../wire/rig.hpp"
 #include "../wire/talk.hpp"
@@ -166,4 +168,103 @@ TEST_CASE("draining lets those go who have nothing open, once they are quiet") {
   drain(true);
   CHECK(!rig.client(3).gone);
   check_nothing_left(rig);
+}
+
+TEST_CASE("clients that are ended get what they asked for, and are asked nothing more") {
+  Rig rig({.nodes = 1});
+  rig.client(2).reads = false;
+  ask(rig, 1, "mg a v\r\nset b 0 0 5\r\nhe");
+  ask(rig, 2, "version\r\n");
+  ask(rig, 3, "set b 0 0 5\r\nhe");
+  rig.engine().end_clients();
+  rig.turn();
+  CHECK(!rig.client(1).gone);
+  CHECK(!rig.client(2).gone);  // Until it takes its answer.
+  CHECK(rig.client(3).gone);
+  const std::string sent = heard(rig, 0);
+  rig.client_send(1, "llo\r\n");
+  say(rig, 0, "VA 1" + sent.substr(6, 6) + "\r\nx\r\n");
+  CHECK(told(rig, 1) == "VA 1\r\nx\r\n");
+  CHECK(rig.client(1).gone);
+  CHECK(heard(rig, 0).empty());
+  check_nothing_left(rig);
+}
+
+TEST_CASE("a node that missed writes, left and comes back is flushed") {
+  const PoolOptions pool{.on_node_down = OnNodeDown::kFailover, .on_rejoin = OnRejoin::kFlush};
+  SUBCASE("they went past it while it was down") {
+    Rig rig({.nodes = 2, .pool = pool});
+    const std::string key = rig.key_on("a", 0);
+    rig.node(0).refuses = true;
+    rig.node_close(0);
+    rig.advance(20);
+    ask(rig, 1, "delete " + key + "\r\n");
+    rig.adopt({.nodes = 1, .first_node = 1, .pool = pool});
+    rig.node(0).refuses = false;
+    rig.adopt({.nodes = 2, .pool = pool});
+    CHECK(heard(rig, 0) == "flush_all\r\n");
+    say(rig, 0, "OK\r\n");
+    // Once is enough.
+    rig.adopt({.nodes = 1, .first_node = 1, .pool = pool});
+    rig.adopt({.nodes = 2, .pool = pool});
+    CHECK(heard(rig, 0).empty());
+    CHECK(rig.counted(Counter::kRejoinFlushes) == 1);
+  }
+  SUBCASE("it was lost on its way out, before it acknowledged them") {
+    Rig rig({.nodes = 2, .pool = pool});
+    ask(rig, 1, "delete " + rig.key_on("a", 0) + "\r\n");
+    static_cast<void>(heard(rig, 0));
+    rig.adopt({.nodes = 1, .first_node = 1, .pool = pool});
+    rig.node_close(0);
+    rig.turn();
+    rig.adopt({.nodes = 2, .pool = pool});
+    CHECK(heard(rig, 0) == "flush_all\r\n");
+  }
+  SUBCASE("it had missed nothing") {
+    Rig rig({.nodes = 2, .pool = pool});
+    rig.adopt({.nodes = 1, .first_node = 1, .pool = pool});
+    rig.adopt({.nodes = 2, .pool = pool});
+    CHECK(heard(rig, 0).empty());
+  }
+}
+
+TEST_CASE("what is counted of namespaces and nodes goes on with another configuration") {
+  std::shared_ptr<Tallies> tallies;
+  const auto with = [&](std::vector<std::string> prefixes, unsigned nodes) {
+    return RigOptions{.nodes = nodes, .adjust = [&tallies, prefixes](Snapshot& snapshot) {
+                        std::vector<Namespace> spaces;
+                        for (const std::string& prefix : prefixes)
+                          spaces.push_back({.prefix = prefix, .pool = 0, .life = {}});
+                        snapshot.namespaces = NamespaceTable(std::move(spaces));
+                        snapshot.tallies = make_tallies(1, snapshot, tallies.get());
+                        tallies = snapshot.tallies;
+                      }};
+  };
+  Rig rig(with({"", "b:"}, 2));
+  const auto lines = [&](std::string_view group, std::string_view what) {
+    ask(rig, 1, "stats " + std::string(group) + "\r\n");
+    const std::string all = told(rig, 1);
+    std::string found;
+    for (std::size_t at = 0; at < all.size();) {
+      const std::size_t end = all.find('\n', at) + 1;
+      const std::string line = all.substr(at, end - at);
+      if (line.find(what) != std::string::npos) found += line;
+      at = end;
+    }
+    return found;
+  };
+  ask(rig, 2, "delete b:1\r\ndelete b:2\r\ndelete c:1\r\n");
+  rig.advance(2 * Engine::kPublishMs);
+  const std::string requests = lines("nodes", ":requests ");
+  rig.adopt(with({"b:", "", "a:"}, 2));
+  CHECK(lines("namespaces", ":cmd_delete ") ==
+        "STAT a::cmd_delete 0\r\nSTAT b::cmd_delete 2\r\nSTAT -:cmd_delete 1\r\n");
+  CHECK(lines("nodes", ":requests ") == requests);
+  ask(rig, 2, "delete b:3\r\n");
+  rig.adopt(with({"", "b:"}, 3));
+  CHECK(lines("namespaces", ":cmd_delete ") == "STAT b::cmd_delete 3\r\nSTAT -:cmd_delete 1\r\n");
+  // What left and comes back begins anew.
+  rig.adopt(with({""}, 3));
+  rig.adopt(with({"", "b:"}, 3));
+  CHECK(lines("namespaces", ":cmd_delete ") == "STAT b::cmd_delete 0\r\nSTAT -:cmd_delete 1\r\n");
 }

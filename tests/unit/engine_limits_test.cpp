@@ -113,6 +113,7 @@ TEST_CASE("stats are the sum of those nodes that answer, whatever becomes of the
   const std::string stats = told(rig, 1);
   CHECK(value_of(stats, "cmd_get") == "12");
   CHECK(value_of(stats, "curr_connections") == "1");
+  CHECK(value_of(stats, "nodes_missing") == "2");
   CHECK(stats.ends_with("END\r\nMN\r\n"));
   // Its late answer goes nowhere, and leaves the link in step.
   say(rig, 2, "STAT cmd_get 100\r\nEND\r\nMN\r\n");
@@ -132,6 +133,18 @@ TEST_CASE("stats answered by no node are ours alone, and an asker may leave") {
   const std::string stats = told(rig, 1);
   CHECK(value_of(stats, "cmd_get").empty());
   CHECK(value_of(stats, "threads") == "1");
+  CHECK(value_of(stats, "nodes_missing") == "1");
+}
+
+TEST_CASE("a node that refuses stats is missing too, and one that answers is not") {
+  Rig rig({.nodes = 2});
+  ask(rig, 1, "stats\r\n");
+  say(rig, 0, "ERROR\r\nMN\r\n");
+  say(rig, 1, "STAT cmd_get 5\r\nEND\r\nMN\r\n");
+  CHECK(value_of(told(rig, 1), "nodes_missing") == "1");
+  ask(rig, 1, "stats\r\n");
+  for (unsigned node = 0; node < 2; ++node) say(rig, node, "STAT cmd_get 5\r\nEND\r\nMN\r\n");
+  CHECK(value_of(told(rig, 1), "nodes_missing") == "0");
 }
 
 TEST_CASE("a client that asks for nothing is closed after idle_timeout, one that waits is not") {
@@ -199,4 +212,37 @@ TEST_CASE("gets that share a request take as long as they waited, and no longer"
   const LatencyHistogram& gets =
       rig.board().latencies[0].total[static_cast<std::size_t>(LatencyKind::kGet)];
   CHECK(gets.sum_ns() == 60'000'000);
+}
+
+TEST_CASE("a client may have few requests out at first, and one more with each reply") {
+  Rig rig({.nodes = 1, .limits = {.requests_per_client_max = 100}});
+  std::string gets;
+  for (int i = 0; i < 1000; ++i) gets += "mg a v\r\n";
+  ask(rig, 1, gets);
+  std::size_t out = 0;
+  std::string sent;
+  const auto answer = [&](std::size_t count) {
+    std::string replies;
+    for (std::size_t i = 0; i < count; ++i) {
+      replies += "VA 1" + sent.substr(sent.find(" O"), 6) + "\r\nx\r\n";
+      sent.erase(0, sent.find('\n') + 1);
+    }
+    out -= count;
+    say(rig, 0, replies);
+  };
+  const auto taken = [&] {
+    const std::string more = heard(rig, 0);
+    out += static_cast<std::size_t>(std::count(more.begin(), more.end(), '\n'));
+    sent += more;
+    return out;
+  };
+  CHECK(taken() == 64);
+  answer(1);
+  CHECK(taken() == 65);
+  answer(5);
+  CHECK(taken() == 70);
+  answer(70);
+  CHECK(taken() == 100);
+  answer(100);
+  CHECK(taken() == 100);
 }
