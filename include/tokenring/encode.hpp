@@ -63,6 +63,7 @@ struct Rendered {
   enum class Kind : std::uint8_t {
     kWritten,   // A line, complete.
     kValue,     // A line that the reply's value and a CR LF must follow, and `tail` after these.
+    kVerbatim,  // Nothing yet: the node's own bytes, from line to value, and `tail` after these.
     kNothing,   // Quiet: the client gets nothing.
     kMismatch,  // No answer to this request: the node is out of step.
   };

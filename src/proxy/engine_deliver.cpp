@@ -216,20 +216,23 @@ bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out
       out.commit(static_cast<std::size_t>(end - to));
       return true;
     case Rendered::Kind::kValue:
+    case Rendered::Kind::kVerbatim:
       break;
   }
-  const std::size_t value_bytes =
-      reply.value.size() + 2;  // The node's CR LF serves the client too.
+  // The node's CR LF serves the client too.
+  std::string_view rest(reply.value.data(), reply.value.size() + 2);
+  if (rendered.kind == Rendered::Kind::kVerbatim)
+    rest = {reply.line.data(), reply.line.size() + rest.size()};
   if (moves) {
     out.commit(static_cast<std::size_t>(end - to));
     Buffer value = std::move(*whole);
-    value.consume(static_cast<std::size_t>(reply.value.data() - value.view().data()));
+    value.consume(static_cast<std::size_t>(rest.data() - value.view().data()));
     out.append(std::move(value));
     if (!rendered.tail.empty()) out.append(pool_, rendered.tail);
     return true;
   }
-  std::memcpy(end, reply.value.data(), value_bytes);
-  end += value_bytes;
+  std::memcpy(end, rest.data(), rest.size());
+  end += rest.size();
   if (!rendered.tail.empty()) {
     std::memcpy(end, rendered.tail.data(), rendered.tail.size());
     end += rendered.tail.size();

@@ -32,6 +32,8 @@ Rendered render_get(const ReplyContext& context, const Reply& reply, char* to) {
   const std::string_view tail = context.ends_get ? kEnd : std::string_view();
   if (reply.code == ReplyCode::kEnd) return {Kind::kWritten, write_bytes(to, tail), {}};
   if (reply.code != ReplyCode::kTextValue) return {Kind::kMismatch, to, {}};
+  const bool is_one_piece = reply.line.data() + reply.line.size() == reply.value.data();
+  if (is_one_piece) return {Kind::kVerbatim, to, tail};
   return {Kind::kValue, write_bytes(to, reply.line), tail};
 }
 
