@@ -148,7 +148,7 @@ void Worker::flush_client(ClientId id) noexcept {
       socket->blocked = true;
       return;
     }
-    engine_.client_sent(id, static_cast<std::size_t>(n));
+    if (!engine_.client_sent(id, static_cast<std::size_t>(n))) return;
   }
   if (engine_.client_is_done(id)) lose_client(id);
 }

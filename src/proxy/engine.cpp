@@ -121,14 +121,15 @@ std::size_t Engine::client_output(ClientId id, std::span<std::string_view> piece
   return filled;
 }
 
-void Engine::client_sent(ClientId id, std::size_t n) noexcept {
+bool Engine::client_sent(ClientId id, std::size_t n) noexcept {
   Client* client = clients_.find(id);
-  if (client == nullptr) return;
+  if (client == nullptr) return false;
   count(Counter::kBytesWritten, n);
   client->bytes_sent += static_cast<std::uint32_t>(n);
   client->out.consume(n);
   if (client->hold_from != Client::kNoHold) client->hold_from -= n;
   if (client->stalled) queue_resume(*client, id);
+  return !client->out.empty() || client->closing;
 }
 
 std::size_t Engine::client_sendable(ClientId id) noexcept {

@@ -120,7 +120,8 @@ class Engine {
   void client_lost(ClientId id) noexcept;
   // Up to pieces.size() pieces of what may be sent now; follow with client_sent().
   [[nodiscard]] std::size_t client_output(ClientId id, std::span<std::string_view> pieces) noexcept;
-  void client_sent(ClientId id, std::size_t n) noexcept;
+  // False: that was all, and no close is due behind it.
+  bool client_sent(ClientId id, std::size_t n) noexcept;
   [[nodiscard]] std::size_t client_sendable(ClientId id) noexcept;
   // Nothing is owed to the client at present: what is in its output may go at once.
   [[nodiscard]] bool client_is_settled(ClientId id) noexcept;

@@ -89,7 +89,7 @@ bool Engine::deliver_change(Link& link, const Reply& reply) noexcept {
 // A text get line is answered by the VALUEs of those of its keys that are there, in the line's
 // order, and one END. The key is the proof that a VALUE belongs here.
 bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept {
-  const Reply miss{.code = ReplyCode::kEnd, .line = "END\r\n"};
+  static constexpr Reply kMiss{.code = ReplyCode::kEnd, .line = "END\r\n"};
   const bool is_value = reply.code == ReplyCode::kTextValue;
   if (!is_value && reply.code != ReplyCode::kEnd && !reply.is_error()) return false;
   while (true) {
@@ -103,7 +103,7 @@ bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept
       return true;
     }
     if (is_value && last) return false;  // Not a key of this line.
-    if (!slot.answered && !fill_if_wanted(index, is_value ? miss : reply, nullptr)) return false;
+    if (!slot.answered && !fill_if_wanted(index, is_value ? kMiss : reply, nullptr)) return false;
     pop_front(link);
     if (last) return true;
   }
