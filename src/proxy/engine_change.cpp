@@ -53,6 +53,15 @@ std::int64_t seconds_of(Expiry life, UnixTime now) {
   return life.is_never() ? -1 : life.remaining_s(now);
 }
 
+// What a flag of ma makes of a life. N and T take effect in the client's order: the last one
+// counts.
+std::int64_t life_after(std::string_view flag, const Change& change, std::int64_t life_s,
+                        UnixTime now) {
+  if (flag[0] == 'N' && change.creates) return seconds_of(*change.vivify, now);
+  if (flag[0] == 'T' && change.ttl) return seconds_of(*change.ttl, now);
+  return life_s;
+}
+
 }  // namespace
 
 bool Engine::changes_value(const Request& request) noexcept {
@@ -142,7 +151,8 @@ bool Engine::step_change(Link& link, std::uint32_t index, const Reply& reply) no
 // There is no value to change, as far as a client can see: make it, or say so. `there` is the CAS
 // of what does not open.
 void Engine::change_nothing(Link& link, std::uint32_t index, Cas there) noexcept {
-  Change& change = sealings_[slots_[index].sealing].change;
+  const Slot& slot = slots_[index];
+  Change& change = sealings_[slot.sealing].change;
   const bool is_number = change.mode < StoreMode::kAppend;
   if (!is_number) {
     static_cast<void>(end_change(index, {.code = ReplyCode::kNotStored, .line = "NS\r\n"}, {}));
@@ -151,9 +161,11 @@ void Engine::change_nothing(Link& link, std::uint32_t index, Cas there) noexcept
   } else {
     change.creates = true;
     change.number = change.initial;
-    change.found_life_s = -1;
-    change.life_s = seconds_of(change.ttl.value_or(*change.vivify), now_.unix_time);
-    sealings_[slots_[index].sealing].options = options_of_new(slots_[index]);
+    change.found_life_s = change.life_s = -1;
+    std::string_view flags = slot.context.flags;
+    for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
+      change.life_s = life_after(flag, change, change.life_s, now_.unix_time);
+    sealings_[slot.sealing].options = options_of_new(slot);
     write_number(link, index, there, 0);
   }
 }
@@ -291,14 +303,13 @@ bool Engine::end_change(std::uint32_t index, Reply shown, const Seen& seen) noex
   const Change& change = sealing.change;
   const bool is_done = shown.code == ReplyCode::kHeader || shown.code == ReplyCode::kValue;
   const bool is_number = change.mode < StoreMode::kAppend;
-  std::int64_t life_s = change.found_life_s;  // As N and T change it, in their turn.
+  std::int64_t life_s = change.found_life_s;
   revealed_.clear();
   std::string_view asked = is_done || !is_number ? slot.context.flags : std::string_view();
   for (std::string_view flag = next_word(asked); !flag.empty(); flag = next_word(asked)) {
     std::array<char, kNumberBytesMax + 1> digits;
     char* end = digits.begin();
-    if (flag[0] == 'N' && change.creates) life_s = seconds_of(*change.vivify, now_.unix_time);
-    if (flag[0] == 'T' && change.ttl) life_s = seconds_of(*change.ttl, now_.unix_time);
+    life_s = life_after(flag, change, life_s, now_.unix_time);
     if (flag[0] == 'c')
       end = std::to_chars(digits.begin(), digits.end(), seen.cas).ptr;
     else if (flag[0] == 't' && is_number)

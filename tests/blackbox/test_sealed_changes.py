@@ -52,6 +52,11 @@ class BesideMemcached(SealedCase):
                   b"ma sess:zero N-1 J3 v\r\nmg sess:zero v\r\n", b"ma sess:t1 k t N60\r\nma sess:t2 N60 T0 t\r\nmg sess:t2 t\r\n",
                   b"ma sess:t3 N0 t T60 t\r\nma sess:t3 t T90 v\r\nma sess:t3 T0 t\r\nmg sess:t3 t v\r\n")
 
+    def test_the_last_of_n_and_t_counts_where_ma_creates(self):
+        for number, flags in enumerate((b"T0 N60 t", b"N60 T0 t", b"T90 N60 t", b"N60 T90 t", b"t N60 T90",
+                                        b"N60 t T90", b"T90 t N60", b"t T90 N0", b"N0 T90", b"T-1 N60", b"N60 T-1")):
+            self.both(b"ma sess:o%d %s\r\nmg sess:o%d t v\r\n" % (number, flags, number))
+
     def test_flags_of_changes_that_fail(self):
         self.both(b"ma sess:f v t c k Oo\r\nms sess:f 1 MA c k Oo\r\nx\r\nset sess:f 0 0 1\r\n5\r\n",
                   b"ma sess:f C1 v t c k Oo\r\nms sess:f 1 MP C1 c k Oo\r\nx\r\nmg sess:f v\r\n",
