@@ -1,59 +1,23 @@
 // What sealing and blinding cost, next to the least that OpenSSL can do: a context that was keyed
 // once, where a message sets the nonce only. The additional data is the same.
 #include <benchmark/benchmark.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "seal/blind.hpp"
 #include "tokenring/envelope.hpp"
-
-namespace {
-
-std::size_t allocations = 0;
-
-void* counted_malloc(std::size_t size, const char*, int) {
-  ++allocations;
-  return std::malloc(size);
-}
-void* counted_realloc(void* memory, std::size_t size, const char*, int) {
-  ++allocations;
-  return std::realloc(memory, size);
-}
-void counted_free(void* memory, const char*, int) {
-  std::free(memory);
-}
-
-}  // namespace
-
-// Not inlined: gcc takes the pair of an inlined new and a free() for a mismatch.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
+#include "unit/count_openssl_allocations.hpp"
+#include "unit/seal_keys.hpp"
 
 using namespace tokenring;
+using namespace tokenring::seal_kit;
 
 namespace {
 
-constexpr std::string_view kKeyFile =
-    "tokenring-keys 1\n"
-    "primary AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
-    "blind ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n"
-    "audit QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=\n";
 constexpr std::string_view kSpace = "auth_token:";
 constexpr std::string_view kKey = "auth_token:{user42}:0123456789abcdef";
 constexpr UnixTime kNow{1'790'000'000};
@@ -218,8 +182,7 @@ BENCHMARK(blind_with_tag)->Apply(least);
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Before OpenSSL allocates anything, or it keeps its own.
-  if (CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free) != 1) return 1;
+  if (!count_openssl_allocations()) return 1;
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

@@ -6,20 +6,16 @@
 #include "base/assert.hpp"
 #include "seal/compress.hpp"
 #include "tokenring/envelope.hpp"
+#include "unit/seal_keys.hpp"
 
 using namespace tokenring;
 
 namespace {
 
-constexpr std::string_view kKeyFile =
-    "tokenring-keys 1\n"
-    "primary AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
-    "blind ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n"
-    "audit QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=\n";
 constexpr std::size_t kPlainBytesMax = 1 << 16;
 
 void open(std::string_view sealed) {
-  static Sealer sealer(NamespaceKeys::derive(*Keyring::parse(kKeyFile, "keys").value(),
+  static Sealer sealer(NamespaceKeys::derive(*Keyring::parse(seal_kit::kKeyFile, "keys").value(),
                                              std::vector<std::string>{"sess"}),
                        system_entropy());
   constexpr UnixTime kNow{1'790'000'000};

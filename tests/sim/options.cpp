@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "../unit/seal_keys.hpp"
 #include "client.hpp"
 
 namespace tokenring::sim {
@@ -22,23 +23,6 @@ Ring ring_of(const std::vector<NodeSpec>& nodes) {
   return rings.emplace(name, Ring::make(nodes, {}).value()).first->second;
 }
 
-// Two files of one fleet in the middle of a rotation: each seals with another key, and both open
-// all.
-constexpr std::string_view kFirstKeys =
-    "primary AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
-    "master YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8=\n";
-constexpr std::string_view kSecondKeys =
-    "primary YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8=\n"
-    "master AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
-
-std::shared_ptr<const Keyring> keyring_of(std::string_view masters) {
-  const std::string text = fmt::format(
-      "tokenring-keys 1\n{}blind ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n"
-      "audit QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=\n",
-      masters);
-  return Keyring::parse(text, "keys").value();
-}
-
 struct Choice {
   std::vector<NodeSpec> nodes = {};
   std::uint32_t links_per_node = 1;
@@ -47,7 +31,7 @@ struct Choice {
   OnNodeDown on_node_down = OnNodeDown::kAsFailure;
   OnRejoin on_rejoin = OnRejoin::kKeep;
   std::int64_t cap_s = kCapS;
-  std::string_view keys = kFirstKeys;
+  std::string_view keys = seal_kit::kPreparedKeyFile;  // Of a fleet in the middle of a rotation.
 };
 
 std::shared_ptr<const Snapshot> snapshot_of(const Options& options, const Choice& choice) {
@@ -80,7 +64,7 @@ std::shared_ptr<const Snapshot> snapshot_of(const Options& options, const Choice
     capped.seal.mode = SealMode::kRequire;
     capped.seal.blind_keys = snapshot->has_blind_keys = options.blinded;
     capped.seal.compress = options.blinded;
-    snapshot->keyring = keyring_of(choice.keys);
+    snapshot->keyring = Keyring::parse(choice.keys, "keys").value();
   }
   snapshot->namespaces = NamespaceTable({everything, capped});
   if (options.sealed) {
@@ -177,7 +161,7 @@ std::shared_ptr<const Snapshot> next_snapshot(const Options& options, Random& ra
                 .failure_is_miss = random.one_in(2),
                 .on_node_down = stand_in_of(options, random.next()),
                 .cap_s = random.one_in(2) ? kCapS : kCapS / 2,
-                .keys = random.one_in(2) ? kFirstKeys : kSecondKeys};
+                .keys = random.one_in(2) ? seal_kit::kPreparedKeyFile : seal_kit::kRotatedKeyFile};
   if (options.node_changes) choice.links_per_node = random.one_in(2) ? 1 : 2;
   if (options.stand_ins && random.one_in(2)) choice.on_rejoin = OnRejoin::kFlush;
   if (options.faults && random.one_in(4))

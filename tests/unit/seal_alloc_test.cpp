@@ -1,8 +1,7 @@
 // After warm-up neither sealing, opening nor blinding allocates, here or in OpenSSL.
 #include <doctest/doctest.h>
-#include <openssl/crypto.h>
 
-#include "count_allocations.hpp"
+#include "count_openssl_allocations.hpp"
 #include "seal/blind.hpp"
 #include "seal_kit.hpp"
 
@@ -11,20 +10,7 @@ using namespace tokenring::seal_kit;
 
 namespace {
 
-void* counted_malloc(std::size_t size, const char*, int) {
-  ++allocations;
-  return std::malloc(size);
-}
-void* counted_realloc(void* memory, std::size_t size, const char*, int) {
-  ++allocations;
-  return std::realloc(memory, size);
-}
-void counted_free(void* memory, const char*, int) {
-  std::free(memory);
-}
-// OpenSSL takes them before it has allocated anything, and only then.
-const bool kCountsOpenSsl =
-    CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free) == 1;
+const bool kCountsOpenSsl = count_openssl_allocations();
 
 }  // namespace
 
