@@ -150,13 +150,19 @@ void blind(benchmark::State& state) {
   }
 }
 
+// Keys of so many users in turn. Of more than BlindedTags has places, most are new each time.
 void blind_with_tag(benchmark::State& state) {
   const auto keys = keyring();
+  std::vector<std::string> users;
+  for (int i = 0; i < state.range(0); ++i) users.push_back("user" + std::to_string(10000 + i));
+  BlindedTags tags;
   char out[blinded_size_max(kSpace.size())];
+  std::size_t at = 0;
   const Loop loop(state);
   for (auto _ : state) {
+    if (++at == users.size()) at = 0;
     benchmark::DoNotOptimize(
-        keys->blinder().blind({.space = kSpace, .key = kKey, .tag = "user42"}, "{}", out));
+        keys->blinder().blind({.space = kSpace, .key = kKey, .tag = users[at]}, "{}", out, &tags));
   }
 }
 
@@ -177,7 +183,7 @@ BENCHMARK(seal)->Apply(sizes);
 BENCHMARK(raw_open)->Apply(sizes);
 BENCHMARK(open)->Apply(sizes);
 BENCHMARK(blind)->Arg(24)->Arg(1024)->Arg(8000)->Apply(least);
-BENCHMARK(blind_with_tag)->Apply(least);
+BENCHMARK(blind_with_tag)->Arg(1)->Arg(100)->Arg(100000)->Apply(least);
 
 }  // namespace
 

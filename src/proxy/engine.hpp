@@ -381,6 +381,7 @@ class Engine {
   Slab<Sealing> sealings_;
   std::unique_ptr<Sealer> sealer_;  // Null: nothing is sealed.
   std::unique_ptr<Compressor> compressor_;
+  std::unique_ptr<BlindedTags> blinded_tags_;  // Null: no namespace hides keys.
   ClaimsReader claims_;
   std::string revealed_;                   // A reply's words as the client sees them.
   std::string decoded_key_;                // Of a base64 key.

@@ -58,6 +58,13 @@ bool has_lease_flag(std::string_view flags) {
 }  // namespace
 
 void Engine::adopt_keys() {
+  if (!snapshot_->has_blind_keys) {
+    blinded_tags_.reset();
+  } else if (blinded_tags_ == nullptr) {
+    blinded_tags_ = std::make_unique<BlindedTags>();
+  } else {
+    blinded_tags_->clear();
+  }
   if (snapshot_->keys == nullptr) {
     sealer_.reset();
     compressor_.reset();
@@ -92,7 +99,7 @@ std::string_view Engine::veil(Slot& slot, const Request& request, const Namespac
       {.space = space.prefix,
        .key = item_key,
        .tag = tagged.size() == item_key.size() ? std::string_view() : tagged},
-      tag_ends, sealing.node_key_text.data());
+      tag_ends, sealing.node_key_text.data(), blinded_tags_.get());
   sealing.node_key_size = blinded.size;
   plan.node_key = sealing.node_key();
   plan.key_is_base64 = false;

@@ -1,5 +1,10 @@
 #include "seal/blind.hpp"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <cstring>
+
 #include "base/assert.hpp"
 #include "seal/bytes.hpp"
 
@@ -27,8 +32,35 @@ char* write_mac(const HmacKey& key, char domain, std::string_view space, std::st
 
 }  // namespace
 
-BlindedKey Blinder::blind(const ClientKey& client, std::string_view tag_ends,
-                          char* out) const noexcept {
+BlindedTags::Entry BlindedTags::entry_of(const ClientKey& client) noexcept {
+  const std::size_t size = client.space.size() + client.tag.size();
+  if (size > kTextBytes) return {};
+  char text[kTextBytes];
+  client.tag.copy(text + client.space.copy(text, client.space.size()), client.tag.size());
+  Place& place = reinterpret_cast<Place*>(places_.data())[XXH3_64bits(text, size) % kPlaces];
+  const bool is_known = place.text_bytes == size && place.space_bytes == client.space.size() &&
+                        std::memcmp(place.text, text, size) == 0;
+  if (!is_known) {
+    std::memcpy(place.text, text, size);
+    place.text_bytes = static_cast<unsigned char>(size);
+    place.space_bytes = static_cast<unsigned char>(client.space.size());
+  }
+  return {place.characters, is_known};
+}
+
+char* Blinder::write_tag(const ClientKey& client, BlindedTags* tags, char* out) const noexcept {
+  const BlindedTags::Entry entry = tags != nullptr ? tags->entry_of(client) : BlindedTags::Entry();
+  if (entry.is_known) {
+    std::memcpy(out, entry.characters, kBlindTagCharacters);
+    return out + kBlindTagCharacters;
+  }
+  char* const end = write_mac(key_, 't', client.space, client.tag, kTagBytes, out);
+  if (entry.characters != nullptr) std::memcpy(entry.characters, out, kBlindTagCharacters);
+  return end;
+}
+
+BlindedKey Blinder::blind(const ClientKey& client, std::string_view tag_ends, char* out,
+                          BlindedTags* tags) const noexcept {
   TR_ASSERT(client.space.size() <= 255);
   char* end = out + client.space.copy(out, client.space.size());
   BlindedKey blinded;
@@ -36,7 +68,7 @@ BlindedKey Blinder::blind(const ClientKey& client, std::string_view tag_ends,
     TR_ASSERT(tag_ends.size() == 2);
     *end++ = tag_ends[0];
     blinded.route = {end, kBlindTagCharacters};
-    end = write_mac(key_, 't', client.space, client.tag, kTagBytes, end);
+    end = write_tag(client, tags, end);
     *end++ = tag_ends[1];
   }
   end = write_mac(key_, 'k', client.space, client.key, kKeyBytes, end);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "seal/hmac.hpp"
+#include "seal/secret.hpp"
 
 namespace tokenring {
 
@@ -31,6 +32,36 @@ struct BlindedKey {
   std::string_view route;  // What to ask the ring for, instead of the whole. Borrows from `out`.
 };
 
+// The tags that one thread hid last, and what became of them: keys of one user come together, and
+// each would cost the HMAC of the same tag. Direct-mapped and of a fixed size. It has clients' tags
+// as they are, so it lies in memory for secrets. For one Blinder: clear() it before another.
+class BlindedTags {
+ public:
+  static constexpr std::size_t kPlaces = 1024;   // 64 KiB.
+  static constexpr std::size_t kTextBytes = 51;  // Of prefix and tag; longer ones are not kept.
+
+  BlindedTags() : places_(kPlaces * sizeof(Place)) {}
+
+  struct Entry {
+    char* characters = nullptr;  // kBlindTagCharacters of them; null: this tag is not kept.
+    bool is_known = false;       // Else they are to be written there.
+  };
+  // Valid until the next call.
+  [[nodiscard]] Entry entry_of(const ClientKey& client) noexcept;
+  void clear() noexcept { wipe(places_.data(), places_.size()); }
+
+ private:
+  struct Place {
+    char characters[kBlindTagCharacters];
+    unsigned char space_bytes;
+    unsigned char text_bytes;  // 0: the place is empty.
+    char text[kTextBytes];     // The prefix, then the tag.
+  };
+  static_assert(sizeof(Place) == 64);  // One line of the processor's cache.
+
+  SecretBytes places_;
+};
+
 // Immutable: any number of threads may use one.
 class Blinder {
  public:
@@ -38,10 +69,13 @@ class Blinder {
 
   // Writes the prefix, then for a key with a tag the tag's 11 characters between `tag_ends`, then
   // the key's 27. `tag_ends` are the two characters that enclose a tag in this pool, none of them
-  // base64url's.
-  BlindedKey blind(const ClientKey& client, std::string_view tag_ends, char* out) const noexcept;
+  // base64url's. `tags` are this thread's.
+  BlindedKey blind(const ClientKey& client, std::string_view tag_ends, char* out,
+                   BlindedTags* tags = nullptr) const noexcept;
 
  private:
+  char* write_tag(const ClientKey& client, BlindedTags* tags, char* out) const noexcept;
+
   HmacKey key_;
 };
 

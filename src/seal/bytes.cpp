@@ -71,13 +71,17 @@ void encode_key_base64(std::span<const unsigned char> in, char* out) noexcept {
 }
 
 char* encode_base64url(std::span<const unsigned char> in, char* out) noexcept {
-  unsigned bits = 0;
-  unsigned held = 0;
-  for (const unsigned char byte : in) {
-    bits = bits << 8 | byte;
-    for (held += 8; held >= 6; held -= 6) *out++ = kUrlAlphabet[bits >> (held - 6) & 63];
+  std::size_t i = 0;
+  for (; i + 3 <= in.size(); i += 3) {
+    const unsigned bits = unsigned{in[i]} << 16 | unsigned{in[i + 1]} << 8 | in[i + 2];
+    for (const unsigned shift : {18U, 12U, 6U, 0U}) *out++ = kUrlAlphabet[bits >> shift & 63];
   }
-  if (held > 0) *out++ = kUrlAlphabet[bits << (6 - held) & 63];
+  const std::size_t left = in.size() - i;
+  if (left == 0) return out;
+  const unsigned bits = unsigned{in[i]} << 8 | (left > 1 ? unsigned{in[i + 1]} : 0U);
+  *out++ = kUrlAlphabet[bits >> 10 & 63];
+  *out++ = kUrlAlphabet[bits >> 4 & 63];
+  if (left > 1) *out++ = kUrlAlphabet[bits << 2 & 63];
   return out;
 }
 

@@ -1,30 +1,44 @@
 // Big-endian numbers, base64 for keys and base64url for blinded keys.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
 namespace tokenring {
 
+// A number's bytes in the order of the wire, or the reverse. As one word: single bytes in a row
+// make whoever reads them as a whole wait.
+[[nodiscard]] inline std::uint32_t big_endian(std::uint32_t number) noexcept {
+  return std::endian::native == std::endian::little ? __builtin_bswap32(number) : number;
+}
+[[nodiscard]] inline std::uint64_t big_endian(std::uint64_t number) noexcept {
+  return std::endian::native == std::endian::little ? __builtin_bswap64(number) : number;
+}
+
 [[nodiscard]] inline std::uint32_t load_u32(const char* at) noexcept {
   std::uint32_t number = 0;
-  for (int i = 0; i < 4; ++i) number = number << 8 | static_cast<unsigned char>(at[i]);
-  return number;
+  std::memcpy(&number, at, sizeof number);
+  return big_endian(number);
 }
 
 [[nodiscard]] inline std::uint64_t load_u64(const char* at) noexcept {
-  return std::uint64_t{load_u32(at)} << 32 | load_u32(at + 4);
+  std::uint64_t number = 0;
+  std::memcpy(&number, at, sizeof number);
+  return big_endian(number);
 }
 
 inline void store_u32(std::uint32_t number, char* at) noexcept {
-  for (int i = 0; i < 4; ++i) at[i] = static_cast<char>(number >> (24 - 8 * i));
+  number = big_endian(number);
+  std::memcpy(at, &number, sizeof number);
 }
 
 inline void store_u64(std::uint64_t number, char* at) noexcept {
-  store_u32(static_cast<std::uint32_t>(number >> 32), at);
-  store_u32(static_cast<std::uint32_t>(number), at + 4);
+  number = big_endian(number);
+  std::memcpy(at, &number, sizeof number);
 }
 
 // Base64 of 32 bytes takes 44 characters.

@@ -7,7 +7,7 @@ import threading
 import unittest
 
 from harness import BINARY, TIMEOUT, Wire, eventually, free_port
-from sealed import SPACE, KeyFile, SealedCase, config, envelope
+from sealed import SPACE, KeyFile, SealedCase, config, envelope, keygen
 
 
 class Rotation(SealedCase):
@@ -84,6 +84,23 @@ class Rotation(SealedCase):
         self.assertGreaterEqual(self.tallies(wire)["open_unknown_key"], 1)
         wire.set(SPACE + b"k", b"new")
         self.assertEqual(wire.get(SPACE + b"k"), b"new")
+
+    @unittest.skipIf(envelope is None, "needs python3-cryptography")
+    def test_another_blinding_key_hides_known_tags_anew(self):
+        node = self.memcached()
+        proxy = self.sealed([node])
+        wire, key, names = self.wire(proxy), SPACE + b"{u42}:a", set()
+        for _ in range(2):
+            self.assertIsNone(wire.get(key))
+            wire.set(key, b"value")
+            names.add(self.blinded(key))
+            with Wire(node.port) as behind:
+                self.assertEqual([behind.get(name) is not None for name in names], [True] * len(names))
+            blind = dict(KeyFile.parsed(keygen()))["blind"]
+            self.keys.lines = [(word, blind if word == "blind" else line) for word, line in self.keys.lines]
+            self.keys.write()
+            self.reload(proxy)
+        self.assertEqual(len({name[:len(SPACE) + 13] for name in names}), 2)
 
     def test_a_bad_file_keeps_the_old_keys(self):
         proxy = self.sealed([self.memcached()])

@@ -139,6 +139,31 @@ TEST_CASE("a blinded key shows its prefix and nothing else, and is the same ever
   CHECK(blinded({.space = "s:", .key = std::string(8192, 'j')}).size() == 29);
 }
 
+TEST_CASE("tags that were hidden before look as if they never were") {
+  const auto keyring = keyring_of(kKeyFile);
+  BlindedTags tags;
+  std::vector<std::pair<std::string, std::string>> groups;  // Namespace and tag.
+  for (int user = 0; user < 3000; ++user) groups.emplace_back("s:", fmt::format("u{}", user));
+  groups.insert(groups.end(), {{"s", ":u1"}, {"", "s:u1"}, {"s:u", "1"}});  // As "s:" and "u1".
+  for (const std::size_t size : {49U, 50U, 300U}) groups.emplace_back("s:", std::string(size, 't'));
+  const auto agree = [&](const auto& group) {
+    const ClientKey client{.space = group.first, .key = "key", .tag = group.second};
+    std::string out(blinded_size_max(group.first.size()), '\0');
+    out.resize(keyring->blinder().blind(client, "{}", out.data(), &tags).size);
+    return out == blinded(client);
+  };
+  for (const auto& group : groups) {
+    CHECK(agree(group));
+    CHECK(agree(group));  // It is known now, if it is short enough.
+    CHECK(agree(groups[0]));
+  }
+  CHECK(tags.entry_of({.space = "s:", .key = {}, .tag = "u0"}).is_known);
+  CHECK(tags.entry_of({.space = "s:", .key = {}, .tag = std::string(50, 't')}).characters ==
+        nullptr);
+  tags.clear();
+  CHECK_FALSE(tags.entry_of({.space = "s:", .key = {}, .tag = "u0"}).is_known);
+}
+
 TEST_CASE("every key of a group goes to the node of its marker") {
   std::vector<NodeSpec> nodes;
   for (int i = 0; i < 20; ++i) nodes.push_back({.address = fmt::format("10.0.0.{}:11211", i)});
