@@ -12,6 +12,7 @@
 #include "seal/secret.hpp"
 #include "tokenring/keyring.hpp"
 #include "tokenring/parse.hpp"
+#include "wire/numbers.hpp"
 
 namespace tokenring {
 
@@ -268,11 +269,21 @@ Reply Engine::reveal_text(const Slot& slot, const Reply& reply, Buffer& plain) n
   if (is_stub || !parse_number(flags, client_flags)) return miss;
   const OpenResult opened = open_value(slot, client_flags, reply.value, plain);
   if (!opened.opened()) return miss;
-  revealed_.assign("VALUE ").append(slot.context.key).append(" ").append(flags).append(" ");
-  append_number(revealed_, static_cast<std::int64_t>(opened.size));
-  if (const std::string_view cas = next_word(rest); !cas.empty()) revealed_.append(" ").append(cas);
+  const std::string_view key = slot.context.key;
+  constexpr std::size_t kMoreBytesMax = 6 + 1 + 1 + 20 + 2;  // VALUE, blanks, the size, CR LF.
+  revealed_.resize(std::max(revealed_.size(), key.size() + reply.rest.size() + kMoreBytesMax));
+  char* to = wire::write_bytes(wire::write_bytes(revealed_.data(), "VALUE "), key);
+  *to++ = ' ';
+  to = wire::write_bytes(to, flags);
+  *to++ = ' ';
+  to = wire::write_number(to, std::uint64_t{opened.size});
+  if (const std::string_view cas = next_word(rest); !cas.empty()) {
+    *to++ = ' ';
+    to = wire::write_bytes(to, cas);
+  }
+  to = wire::write_bytes(to, kCrLf);
   Reply shown = reply;
-  shown.line = revealed_.append(kCrLf);
+  shown.line = {revealed_.data(), static_cast<std::size_t>(to - revealed_.data())};
   shown.value = plain.view().substr(0, opened.size);
   return shown;
 }

@@ -1,6 +1,8 @@
 #include "seal/xaes.hpp"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 
 #include <climits>
 #include <cstring>
@@ -51,6 +53,14 @@ void encrypt_blocks(EVP_CIPHER_CTX* aes, const unsigned char* key, const unsigne
   TR_ASSERT(EVP_EncryptUpdate(aes, out, &written, in, static_cast<int>(size)) == 1);
   TR_ASSERT(written == static_cast<int>(size));
 }
+
+// Where a tag is, or is to be put, as EVP_CIPHER_CTX_ctrl would hand it on, at less cost.
+struct TagParams {
+  explicit TagParams(char* tag) noexcept
+      : params{OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, kXaesTagBytes),
+               OSSL_PARAM_construct_end()} {}
+  OSSL_PARAM params[2];
+};
 
 }  // namespace
 
@@ -119,7 +129,8 @@ void GcmContext::seal(const char* nonce_tail, std::string_view aad, std::string_
                                            static_cast<int>(plain.size())) == 1);
   char* const tag = out + plain.size();
   ok = ok && EVP_EncryptFinal_ex(context, bytes_of(tag), &written) == 1;
-  ok = ok && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kXaesTagBytes, tag) == 1;
+  TagParams params(tag);
+  ok = ok && EVP_CIPHER_CTX_get_params(context, params.params) == 1;
   TR_ASSERT(ok);
 }
 
@@ -135,9 +146,10 @@ bool GcmContext::open(const char* nonce_tail, std::string_view aad, std::string_
               EVP_DecryptUpdate(context, bytes_of(out), &written, bytes_of(ciphertext.data()),
                                 static_cast<int>(ciphertext.size())) == 1);
   TR_ASSERT(ok);
-  unsigned char expected[kXaesTagBytes];  // The ctrl takes no const.
+  char expected[kXaesTagBytes];  // OpenSSL takes no const.
   std::memcpy(expected, tag, sizeof expected);
-  TR_ASSERT(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kXaesTagBytes, expected) == 1);
+  const TagParams params(expected);
+  TR_ASSERT(EVP_CIPHER_CTX_set_params(context, params.params) == 1);
   unsigned char none[16];
   if (EVP_DecryptFinal_ex(context, none, &written) == 1) return true;
   wipe(out, ciphertext.size());
