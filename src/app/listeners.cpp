@@ -27,7 +27,8 @@ void open_more(const std::string& address, const Endpoint& endpoint, std::uint32
     // The first of several must not share the port with somebody else's process by accident.
     auto first = listen_on(endpoint, false);
     if (!first)
-      throw std::runtime_error(fmt::format("listen: {}: {}", address, first.error().message()));
+      throw std::runtime_error(
+          fmt::format("listen: {}: {}", address, why_not_listening(first.error())));
     sockets.push_back(std::move(first).value());
   }
   while (endpoint.family() != AF_UNIX && sockets.size() < workers) {
@@ -49,6 +50,7 @@ Listeners open_listeners(const std::vector<std::string>& addresses, std::uint32_
     if (!endpoint)
       throw std::runtime_error(fmt::format("listen: {}: {}", address, endpoint.error()));
     std::vector<Fd> sockets = take_bound_to(*endpoint, given);
+    if (sockets.empty()) listeners.made.push_back(*endpoint);
     open_more(address, *endpoint, workers, sockets);
     for (std::size_t i = 0; i < std::max<std::size_t>(sockets.size(), workers); ++i)
       listeners.of_worker[i % workers].push_back({sockets[i % sockets.size()].get(), n});

@@ -13,7 +13,8 @@ namespace tokenring {
 struct Listeners {
   std::vector<Fd> sockets;
   std::vector<std::vector<Listener>> of_worker;  // Borrowed from `sockets`.
-  std::size_t left_out = 0;  // Of the given ones: no address of `listen` is theirs.
+  std::vector<Endpoint> made;  // Those that nobody gave, but made here: their files are ours.
+  std::size_t left_out = 0;    // Of the given ones: no address of `listen` is theirs.
 };
 
 // A socket per worker for each address, so that the kernel spreads the clients; the `given` ones,

@@ -124,8 +124,11 @@ void Supervisor::open_control() {
   if (name.empty()) return;
   const std::error_code error = control_.listen(name);
   if (!error) return;
-  log_event(LogLevel::kWarn, LogEvent::kControl, "no control socket at {}: {}; trying again", name,
-            error.message());
+  if (error != control_error_) {
+    log_event(LogLevel::kWarn, LogEvent::kControl, "no control socket at {}: {}; trying again",
+              name, why_not_listening(error));
+  }
+  control_error_ = error;
   control_.after(kControlRetryMs, [this] {
     if (phase_ == Phase::kServing) open_control();
   });
@@ -161,6 +164,8 @@ void Supervisor::drain(bool handed_over) {
   phase_ = Phase::kDraining;
   log_event(LogLevel::kInfo, LogEvent::kProcess, "{}draining for up to {}",
             handed_over ? "taken over; " : "", duration_text(config_.drain_timeout_ms * 1000));
+  if (handed_over) listeners_.made.clear();  // The successor's by now.
+  remove_socket_files();
   for (const auto& worker : workers_) worker->drain();
   control_.after(kCloseListenersMs, [this] { listeners_.sockets.clear(); });
   control_.after(config_.drain_timeout_ms, [this] {
@@ -170,8 +175,15 @@ void Supervisor::drain(bool handed_over) {
   });
 }
 
+// While they are surely ours: once nobody listens, another process may take the place.
+void Supervisor::remove_socket_files() {
+  for (const Endpoint& endpoint : listeners_.made) remove_socket_file(endpoint);
+  listeners_.made.clear();
+}
+
 void Supervisor::stop() {
   if (phase_ == Phase::kStarting) return control_.end();
+  remove_socket_files();
   phase_ = Phase::kDraining;
   for (const auto& worker : workers_) worker->stop();
 }

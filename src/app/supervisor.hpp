@@ -57,6 +57,7 @@ class Supervisor {
   void start_workers();
   void drain(bool handed_over);
   void stop();
+  void remove_socket_files();
   void on_signal(int signal);
   void on_second();
   void on_command(std::string_view command, const Reply& reply);
@@ -93,6 +94,7 @@ class Supervisor {
   std::map<std::string, std::shared_ptr<EmbeddedStore>> stores_;  // By pool and node.
   std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<const std::vector<NodeAddress>> nodes_;
+  std::error_code control_error_;  // The last that was told.
   Fd predecessor_;
   std::vector<Fd> given_;
   Listeners listeners_;

@@ -147,7 +147,11 @@ Control::Control(ControlHandlers handlers) : state_(std::make_unique<State>(std:
   state_->await_second();
 }
 
-Control::~Control() = default;
+Control::~Control() {
+  // A successor has closed it, and has its own by now.
+  if (state_->acceptor.is_open())
+    remove_socket_file(bound_endpoint(state_->acceptor.native_handle()));
+}
 
 std::error_code Control::listen(const std::string& name) {
   auto fd = listen_for_control(name);

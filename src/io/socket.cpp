@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -34,14 +35,19 @@ Result<Endpoint, std::string> unix_endpoint(std::string_view path) {
   return endpoint;
 }
 
-// A socket file that nobody listens on is a leftover.
-void remove_stale_socket(const Endpoint& endpoint) {
+// A socket file that nobody listens on is a leftover. Whatever else is there is not ours to remove.
+std::error_code remove_stale_socket(const Endpoint& endpoint) {
   const auto* address = reinterpret_cast<const sockaddr_un*>(&endpoint.address);
+  if (address->sun_path[0] == '\0') return {};  // Abstract: no file.
+  struct stat there {};
+  if (::lstat(address->sun_path, &there) != 0) return {};
+  if (!S_ISSOCK(there.st_mode)) return std::make_error_code(std::errc::not_a_socket);
   Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (probe && ::connect(probe.get(), endpoint.get(), endpoint.length) != 0 &&
       errno == ECONNREFUSED) {
     ::unlink(address->sun_path);
   }
+  return {};
 }
 
 // SO_REUSEPORT would let two processes of one user listen side by side and share the clients.
@@ -83,7 +89,7 @@ Result<Endpoint, std::string> resolve(const std::string& address) {
 
 Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noexcept {
   if (endpoint.family() == AF_UNIX) {
-    remove_stale_socket(endpoint);
+    if (const std::error_code error = remove_stale_socket(endpoint)) return unexpected(error);
   } else if (!shares && is_taken(endpoint)) {
     return unexpected(std::make_error_code(std::errc::address_in_use));
   }
@@ -97,6 +103,17 @@ Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noe
   if (::bind(fd.get(), endpoint.get(), endpoint.length) != 0) return unexpected(last_error());
   if (::listen(fd.get(), kBacklog) != 0) return unexpected(last_error());
   return fd;
+}
+
+void remove_socket_file(const Endpoint& endpoint) noexcept {
+  const auto* address = reinterpret_cast<const sockaddr_un*>(&endpoint.address);
+  struct stat there {};
+  if (endpoint.family() != AF_UNIX || ::lstat(address->sun_path, &there) != 0) return;
+  if (S_ISSOCK(there.st_mode)) ::unlink(address->sun_path);
+}
+
+std::string why_not_listening(const std::error_code& error) {
+  return error == std::errc::not_a_socket ? "exists and is no socket" : error.message();
 }
 
 Result<Fd, std::error_code> start_connect(const Endpoint& endpoint) noexcept {

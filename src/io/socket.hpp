@@ -62,8 +62,12 @@ class Fd {
 
 // A listening socket (SO_REUSEPORT: one per thread may listen on one address). Unless `shares`, an
 // address that somebody listens on already is refused. A unix socket's path is taken over when
-// nobody answers on it.
+// nobody answers on it; any other file there stays (std::errc::not_a_socket).
 [[nodiscard]] Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noexcept;
+// Removes the file of a unix socket that this process listens on; nothing where there is none.
+void remove_socket_file(const Endpoint& endpoint) noexcept;
+// The operator's words for its errors.
+[[nodiscard]] std::string why_not_listening(const std::error_code& error);
 
 // Begins to connect; the socket is writable, or in error, when that is decided.
 [[nodiscard]] Result<Fd, std::error_code> start_connect(const Endpoint& endpoint) noexcept;

@@ -184,7 +184,7 @@ class Reload(Case):
         proxy = self.start('drain_timeout = "300ms"\n')
         wire = self.half_a_request(proxy)
         proxy.child.terminate()
-        self.ends(proxy, after=["draining for up to 300ms", "drain_timeout is over; 1 connections are cut", "stopped"])
+        self.ends(proxy, after=["draining for up to 300ms", "drain_timeout is over; 1 connection is cut", "stopped"])
         self.assertTrue(wire.at_end())
 
     def test_an_answer_that_is_under_way_at_the_end_is_finished(self):
@@ -235,6 +235,38 @@ class Reload(Case):
         code, _, errors = silent.ask("status")
         self.assertEqual(code, 1)
         self.assertIn("no control socket", errors)
+
+    def test_socket_files_go_with_the_process(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path, control = f"{folder}/listen", f"{folder}/control"
+            for how in ("drain", "stop"):
+                proxy = self.proxy((), "--listen", f"127.0.0.1:{free_port()}", f"unix:{path}",
+                                   config=f'control = "unix:{control}"\n')
+                proxy.wait_for_control()
+                self.assertEqual(sorted(os.listdir(folder)), ["control", "listen"])
+                self.assertEqual(proxy.ask(how)[0], 0)
+                self.ends(proxy)
+                self.assertEqual(os.listdir(folder), [], how)
+
+    def test_what_is_no_socket_is_left_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path, link, target = f"{folder}/precious", f"{folder}/link", f"{folder}/leftover"
+            with open(path, "w", encoding="ascii") as file:
+                file.write("precious")
+            with socket.socket(socket.AF_UNIX) as leftover:
+                leftover.bind(target)
+            os.symlink(target, link)
+            for place in (path, link):
+                done = subprocess.run([BINARY, "--listen", f"unix:{place}"], capture_output=True, text=True,
+                                      timeout=4 * TIMEOUT, check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(f"listen: unix:{place}: exists and is no socket\n", done.stderr)
+            proxy = self.proxy((), config=f'control = "unix:{path}"\n')
+            proxy.says(f"warn control: no control socket at unix:{path}: exists and is no socket; trying again")
+            with open(path, encoding="ascii") as file:
+                self.assertEqual(file.read(), "precious")
+            self.assertTrue(os.path.islink(link))
+            self.proxy((), "--listen", f"127.0.0.1:{free_port()}", f"unix:{target}")  # A leftover is not in the way.
 
     def test_the_control_socket_bears_with_anyone(self):
         proxy = self.start("")
