@@ -55,6 +55,8 @@ struct Request {
   std::uint64_t initial = 0;
 
   [[nodiscard]] Verb verb() const noexcept { return row_of(command).verb; }
+  // Whether it gives an item another life without changing it: touch, gat, mg with T. Counted so.
+  [[nodiscard]] bool touches() const noexcept { return has_ttl && verb() == Verb::kGet; }
   [[nodiscard]] Dialect dialect() const noexcept { return row_of(command).dialect; }
 
   std::array<char, kLongKeyBytesMax> decoded;

@@ -37,6 +37,8 @@ class Tally {
   X(kDeletes, "cmd_delete")              \
   X(kArithmetic, "cmd_arithmetic")       \
   X(kTouches, "cmd_touch")               \
+  X(kTouchHits, "touch_hits")            \
+  X(kTouchMisses, "touch_misses")        \
   X(kFailures, "requests_failed")        \
   X(kCapped, "ttl_capped")               \
   X(kCoalesced, "gets_coalesced")        \

@@ -24,6 +24,8 @@ namespace tokenring {
   X(kCmdFlush, "cmd_flush")                       \
   X(kGetHits, "get_hits")                         \
   X(kGetMisses, "get_misses")                     \
+  X(kTouchHits, "touch_hits")                     \
+  X(kTouchMisses, "touch_misses")                 \
   X(kBytesRead, "bytes_read")                     \
   X(kBytesWritten, "bytes_written")               \
   X(kTtlCapped, "ttl_capped")                     \

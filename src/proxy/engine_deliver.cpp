@@ -153,6 +153,11 @@ void Engine::count_reply(const Slot& slot, const Reply& reply) noexcept {
   if (verb != Verb::kGet) return;
   const bool hit = reply.code == ReplyCode::kTextValue || reply.code == ReplyCode::kValue ||
                    reply.code == ReplyCode::kHeader || reply.code == ReplyCode::kTouched;
+  if (slot.touches) {
+    count(hit ? Counter::kTouchHits : Counter::kTouchMisses);
+    count_in_space(slot.space, hit ? SpaceTally::kTouchHits : SpaceTally::kTouchMisses);
+    return;
+  }
   count(hit ? Counter::kGetHits : Counter::kGetMisses);
   count_in_space(slot.space, hit ? SpaceTally::kHits : SpaceTally::kMisses);
 }

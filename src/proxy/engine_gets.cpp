@@ -22,7 +22,7 @@ void Engine::serve_get(Client& client, ClientId id, Request& request) noexcept {
       slot.first_of_group = first;
       slot.last_of_group = next.empty();
     }
-    count(Counter::kCmdGet);
+    count(request.touches() ? Counter::kCmdTouch : Counter::kCmdGet);
     serve_key(id, request, key, key, index);
     first = false;
     key = next;
@@ -59,7 +59,7 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
     slot.last_of_group = ends || too_long;
     client.stream_began = true;
     if (is_key) {
-      count(Counter::kCmdGet);
+      count(request.touches() ? Counter::kCmdTouch : Counter::kCmdGet);
       serve_key(id, request, key, key, index);
     } else if (too_long) {
       slot.miss_on_failure = false;

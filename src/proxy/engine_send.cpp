@@ -28,7 +28,7 @@ SpaceTally space_tally_of(const Request& request) {
     case Verb::kRefused:
       break;
   }
-  return request.command == Command::kTouch ? SpaceTally::kTouches : SpaceTally::kGets;
+  return request.touches() ? SpaceTally::kTouches : SpaceTally::kGets;
 }
 
 }  // namespace
@@ -45,6 +45,7 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
   const Target target =
       target_of(*space, seals ? veil(s, request, *space, item_key, plan) : item_key);
   count_in_space(s.space, space_tally_of(request));
+  s.touches = request.touches();
   const bool reads = request.verb() == Verb::kGet && request.wants_value && !request.has_vivify;
   s.miss_on_failure = reads && target.pool->options.on_failure == OnFailure::kMiss;
   Link* link = &link_of(target.backend, id);

@@ -225,7 +225,7 @@ void Engine::serve(Client& client, ClientId id, Request& request) noexcept {
     case Verb::kGet:
       if (request.dialect() == Dialect::kText && request.command != Command::kTouch)
         return serve_get(client, id, request);
-      count(request.command == Command::kTouch ? Counter::kCmdTouch : Counter::kCmdGet);
+      count(request.touches() ? Counter::kCmdTouch : Counter::kCmdGet);
       break;
     case Verb::kSet:
       count(Counter::kCmdSet);

@@ -46,6 +46,7 @@ struct Slot {
   bool filled = false;
   bool miss_on_failure = false;  // A read of a pool that turns failures into misses.
   bool swallows_reply = false;   // The client gets nothing, whatever the node says.
+  bool touches = false;          // See Request::touches().
   bool refuses_value = false;    // An md in place of a value that was too large.
   bool plain_reply = false;      // The node answers without an opaque (text reads, flush_all, me).
   bool in_get_line = false;      // One key of a text get line upstream, which one END ends.

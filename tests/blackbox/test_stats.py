@@ -55,6 +55,29 @@ class Stats(Case):
         states = lambda: [v for k, v in self.stats(b"nodes").items() if k.endswith(":state")]
         eventually(lambda: sorted(states()) == ["down", "up", "up"], what="one node of three down")
 
+    def test_touches_are_counted_as_memcached_counts_them(self):
+        names = ("cmd_get", "get_hits", "get_misses", "cmd_touch", "touch_hits", "touch_misses")
+        node = self.memcached()
+        proxy = self.proxy([node])
+        wires = self.wire(node), self.wire(proxy)
+
+        def counts(wire, group, prefix):
+            wire.send(b"stats%s\r\n" % group)
+            found = dict(re.findall(r"STAT (\S+) (\d+)\r\n", wire.until(b"END\r\n").decode()))
+            return [int(found[prefix + name]) for name in names]
+
+        places = ((wires[0], b"", ""), (wires[1], b" tokenring", ""), (wires[1], b" namespaces", "-:"))
+        wires[1].set(b"o", b"v")
+        for request in (b"get o x", b"gat 10 o x", b"gats 10 o", b"touch o 10", b"touch x 10", b"mg o v", b"mg x v",
+                        b"mg o T10 v", b"mg o T10"):
+            before = [counts(*place) for place in places]
+            wires[1].command(request + b"\r\n")
+            changes = [[new - old for new, old in zip(counts(*place), known)] for place, known in zip(places, before)]
+            self.assertEqual(changes, [changes[0]] * 3, request)
+        self.assertEqual(counts(*places[1]), [4, 2, 2, 7, 5, 2])
+        wires[1].command(b"mg x T10 v\r\n")  # There a get's miss; here a touch's, as it was asked.
+        self.assertEqual(counts(*places[1]), [4, 2, 2, 8, 5, 3])
+
     def test_reset_reaches_every_node(self):
         self.assertGreaterEqual(int(self.stats()["cmd_set"]), 60)
         self.ask(self.client, b"stats reset\r\n", b"RESET\r\n")
