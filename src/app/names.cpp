@@ -75,6 +75,11 @@ NameBook::Change NameBook::answer(const std::string& name,
   return change;
 }
 
+std::string NameBook::problem(std::string_view name) const {
+  const auto entry = entries_.find(name);
+  return entry == entries_.end() ? std::string() : entry->second.problem;
+}
+
 NameBook::Change NameBook::failed(std::string_view place, Instant now) {
   Change change;
   for (auto& [name, places] : names_) {

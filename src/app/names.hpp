@@ -41,6 +41,9 @@ class NameBook {
   // addresses and stands for one node, the next of them is tried.
   [[nodiscard]] Change failed(std::string_view place, Instant now);
 
+  // Why a name has no address; empty: it has some, or nobody has answered yet.
+  [[nodiscard]] std::string problem(std::string_view name) const;
+
   [[nodiscard]] const Names& names() const noexcept { return names_; }
 
  private:

@@ -76,7 +76,9 @@ class Supervisor {
   [[nodiscard]] Result<bool, std::string> adopt(const Config& config, const NameBook& book,
                                                 const SealMaterial& material);
   void tell_of_keys() const;
-  [[nodiscard]] std::vector<NodeAddress> reach_nodes(const Config& config,
+  // Returns what it told the log, a line each.
+  std::string tell_warnings() const;
+  [[nodiscard]] std::vector<NodeAddress> reach_nodes(const Config& config, const NameBook& book,
                                                      const Snapshot& snapshot);
 
   CommandLine line_;

@@ -134,14 +134,15 @@ Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook
   auto snapshot = make_snapshot(config, book.names(), material, before);
   if (!snapshot) return unexpected(snapshot.error());
   snapshot_ = *std::move(snapshot);
-  nodes_ = std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, *snapshot_));
+  nodes_ = std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, book, *snapshot_));
   for (const auto& worker : workers_) worker->adopt(snapshot_, nodes_);
   return true;
 }
 
 // Each node's address, by backend. A name that leads nowhere yet has none: to connect fails at
 // once.
-std::vector<NodeAddress> Supervisor::reach_nodes(const Config& config, const Snapshot& snapshot) {
+std::vector<NodeAddress> Supervisor::reach_nodes(const Config& config, const NameBook& book,
+                                                 const Snapshot& snapshot) {
   std::vector<NodeAddress> nodes;
   std::set<std::string> in_use;
   for (const Pool& pool : snapshot.pools) {
@@ -157,12 +158,19 @@ std::vector<NodeAddress> Supervisor::reach_nodes(const Config& config, const Sna
         continue;
       }
       const auto address = parse_node_address(reached.place);
-      if (!address || address->is_name) continue;
+      if (!address || address->is_name) {
+        const std::string problem = book.problem(reached.place);
+        reached.problem = "its name cannot be looked up: " +
+                          (problem.empty() ? std::string("no answer yet") : problem);
+        continue;
+      }
       const auto endpoint = resolve(reached.place);
-      if (endpoint)
+      if (endpoint) {
         reached.endpoint = *endpoint;
-      else
-        log_event(LogLevel::kWarn, LogEvent::kNames, "{}: {}", reached.place, endpoint.error());
+        continue;
+      }
+      reached.problem = endpoint.error();
+      log_event(LogLevel::kWarn, LogEvent::kNames, "{}: {}", reached.place, endpoint.error());
     }
   }
   std::erase_if(stores_, [&](const auto& store) { return !in_use.contains(store.first); });

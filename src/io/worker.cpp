@@ -196,7 +196,6 @@ int Worker::wait_ms() const noexcept {
 // What an operator should know of the nodes. Each worker has its own view of them.
 void Worker::tell(const NodeEvent& event) noexcept {
   const std::string& place = (*options_.nodes)[event.backend].place;
-  const std::string_view why = line_of(event.why);
   switch (event.kind) {
     case NodeEvent::Kind::kUp:
       return log_event(LogLevel::kInfo, LogEvent::kNodeUp, "{} (worker {})", place, options_.index);
@@ -211,8 +210,11 @@ void Worker::tell(const NodeEvent& event) noexcept {
                         : event.why == WireError::kNodeBadReply ? LogEvent::kNodeOutOfStep
                         : event.why == WireError::kNodeTimeout  ? LogEvent::kNodeTimeout
                                                                 : LogEvent::kNodeDown;
+  constexpr std::string_view kForClients = "SERVER_ERROR ";
+  std::string_view why = line_of(event.why);
+  if (why.starts_with(kForClients)) why.remove_prefix(kForClients.size());
   log_event(LogLevel::kWarn, kind, "{} (worker {}): {}", place, options_.index,
-            why.substr(0, why.find('\r')));
+            event.detail.empty() ? why.substr(0, why.find('\r')) : event.detail);
 }
 
 void Worker::tell_of_accepts() noexcept {

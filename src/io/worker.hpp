@@ -28,7 +28,8 @@ struct EmbeddedStore {
 struct NodeAddress {
   Endpoint endpoint;
   std::shared_ptr<EmbeddedStore> embedded;
-  std::string place = {};  // As Pool::place_of() has it, for FailedPlaces.
+  std::string place = {};    // As Pool::place_of() has it, for FailedPlaces.
+  std::string problem = {};  // Why there is no endpoint; for the log.
 };
 
 struct WorkerOptions {

@@ -9,6 +9,14 @@
 
 namespace tokenring {
 
+namespace {
+
+std::string why_not_connected(const std::error_code& error) {
+  return "connect: " + error.message();
+}
+
+}  // namespace
+
 Worker::LinkSocket* Worker::link_socket(LinkId id) noexcept {
   if (id.index >= links_.size()) return nullptr;
   LinkSocket& socket = links_[id.index];
@@ -29,10 +37,11 @@ void Worker::open_link(LinkId id) noexcept {
   socket.embedded = node.embedded;
   if (node.embedded != nullptr) return engine_.link_connected(id, now_);
   socket.place = node.place;
+  if (node.endpoint.length == 0) return engine_.link_lost(id, now_, node.problem);
   auto fd = start_connect(node.endpoint);
   if (!fd) {
     tell_failed(socket);
-    return engine_.link_lost(id, now_);
+    return engine_.link_lost(id, now_, why_not_connected(fd.error()));
   }
   socket.fd = std::move(fd).value();
   socket.connecting = true;
@@ -58,7 +67,8 @@ void Worker::handle_link(LinkId id, std::uint32_t events) noexcept {
   if (socket == nullptr) return;
   id.generation = socket->generation;
   if (socket->connecting && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
-    if (connect_result(socket->fd.get())) return engine_.link_lost(id, now_);
+    if (const std::error_code error = connect_result(socket->fd.get()))
+      return engine_.link_lost(id, now_, why_not_connected(error));
     socket->connecting = false;
     engine_.link_connected(id, now_);
   }
@@ -78,7 +88,8 @@ void Worker::read_link(LinkId id, bool to_the_end) noexcept {
     const ssize_t n = receive(socket->fd.get(), space);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && would_block()) return;
-    if (n <= 0) return engine_.link_lost(id, now_);
+    if (n == 0) return engine_.link_lost(id, now_, "it closed the connection");
+    if (n < 0) return engine_.link_lost(id, now_, std::system_category().message(errno));
     engine_.link_received(id, static_cast<std::size_t>(n), now_);
     if (static_cast<std::size_t>(n) < space.size() && !to_the_end) return;
   }
@@ -94,7 +105,7 @@ void Worker::flush_link(LinkId id) noexcept {
     const ssize_t n = send_pieces(socket->fd.get(), std::span(pieces_).first(count));
     if (n < 0) {
       if (errno == EINTR) continue;
-      if (!would_block()) return engine_.link_lost(id, now_);
+      if (!would_block()) return engine_.link_lost(id, now_, std::system_category().message(errno));
       socket->blocked = true;
       return;
     }

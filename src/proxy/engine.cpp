@@ -1,6 +1,8 @@
 // The engine's outside: clients and links come, hand in bytes, take bytes, and go.
 #include "proxy/engine.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/assert.hpp"
@@ -178,6 +180,8 @@ void Engine::tick(Now now) noexcept {
     if (link.state == Link::State::kDown) {
       if (now.instant >= link.retry_at) open(link);
     } else if (link.state != Link::State::kUp && now.instant >= link.connect_deadline) {
+      link.trouble = fmt::format("{} within {} ms", link.greeted ? "no version" : "no connection",
+                                 link.connect_timeout_ms);
       fail_link(link, WireError::kNodeTimeout);
     }
     expire_requests(link);

@@ -43,6 +43,7 @@ struct NodeEvent {
   Kind kind = Kind::kUp;
   std::uint32_t backend = 0;
   WireError why = WireError::kError;  // kDown.
+  std::string detail = {};            // kDown: what is known beyond that; empty: nothing.
 };
 
 // A value that is not genuine, for the log. What only expired is none.
@@ -151,7 +152,8 @@ class Engine {
   // False when it was given up before it was opened.
   [[nodiscard]] bool wants_link(LinkId id) noexcept;
   void link_connected(LinkId id, Now now) noexcept;
-  void link_lost(LinkId id, Now now) noexcept;
+  // `why`: for the log, what the system said.
+  void link_lost(LinkId id, Now now, std::string_view why = {}) noexcept;
   [[nodiscard]] std::span<char> link_space(LinkId id) noexcept;
   void link_received(LinkId id, std::size_t n, Now now) noexcept;
   // Null when there is nothing to send at this time.

@@ -7,6 +7,8 @@
 //        +--failed--> kDown --retry_at--> kProbing --failed-+--> kDown
 //
 // Requests queue while a link connects; while it is down or probed they fail at once.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -14,6 +16,20 @@
 #include "proxy/engine.hpp"
 
 namespace tokenring {
+
+namespace {
+
+constexpr std::size_t kShownBytesMax = 60;
+
+// What stands in place of a version: the first line, or what there is of one, as it prints.
+std::string no_version(std::string_view said) {
+  said = said.substr(0, std::min(said.find_first_of("\r\n"), kShownBytesMax));
+  std::string text;
+  for (const char c : said) text += c >= ' ' && c <= '~' ? c : '?';
+  return fmt::format("did not answer version: \"{}\"", text);
+}
+
+}  // namespace
 
 Link* Engine::find_link(LinkId id) noexcept {
   if (id.index >= links_.size()) return nullptr;
@@ -30,6 +46,7 @@ void Engine::open(Link& link) noexcept {
   link.greeted = link.flushing = false;
   link.timeouts = 0;
   link.needed = 0;
+  link.trouble.clear();
   link.connect_deadline = now_.instant.plus_ms(link.connect_timeout_ms);
   ++link.generation;
   outbox_.open_links.push_back(id_of(link));
@@ -49,11 +66,14 @@ void Engine::link_connected(LinkId id, Now now) noexcept {
   mark_dirty(*link);
 }
 
-void Engine::link_lost(LinkId id, Now now) noexcept {
+void Engine::link_lost(LinkId id, Now now, std::string_view why) noexcept {
   now_ = now;
   Link* link = find_link(id);
   if (link == nullptr || !link->is_connected()) return;
-  fail_link(*link, link->state == Link::State::kUp ? WireError::kNodeLost : WireError::kNodeDown);
+  const bool was_up = link->state == Link::State::kUp;
+  link->trouble = why;
+  if (!was_up && link->greeted && !link->in.empty()) link->trouble = no_version(link->in.view());
+  fail_link(*link, was_up ? WireError::kNodeLost : WireError::kNodeDown);
 }
 
 // Ends the connection. All that is in flight fails, none of it is repeated: the node may have done
@@ -96,7 +116,9 @@ void Engine::fail_link(Link& link, WireError error) noexcept {
     link.failures = lasted ? 0 : 1;
     return;
   }
-  if (!std::exchange(link.told_down, true)) tell(NodeEvent::Kind::kDown, link, error);
+  const bool is_stranger = !was_up && error == WireError::kNodeBadReply;
+  if (!std::exchange(link.told_down, true))
+    tell(NodeEvent::Kind::kDown, link, is_stranger ? WireError::kNodeDown : error);
   const auto doubled = kRetryFirstMs << std::min<std::uint32_t>(link.failures, 8);
   const auto pause_ms = std::max<std::int64_t>(2, std::min(link.retry_max_ms, doubled));
   ++link.failures;
@@ -149,6 +171,7 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
     if (parsed.kind == ParsedReply::Kind::kMalformed ||
         !deliver(link, reply, is_whole ? &link.in : nullptr)) {
       count(Counter::kOutOfStep);
+      if (link.state != Link::State::kUp) link.trouble = no_version(in.substr(used));
       fail_link(link, WireError::kNodeBadReply);
       return;
     }
@@ -206,7 +229,9 @@ void Engine::come_up(Link& link) noexcept {
 }
 
 void Engine::tell(NodeEvent::Kind kind, const Link& link, WireError why) noexcept {
-  if (!link.retiring) outbox_.node_events.push_back({kind, link.backend, why});
+  if (link.retiring) return;
+  const bool is_down = kind == NodeEvent::Kind::kDown;
+  outbox_.node_events.push_back({kind, link.backend, why, is_down ? link.trouble : std::string()});
 }
 
 OutQueue* Engine::link_output(LinkId id) noexcept {

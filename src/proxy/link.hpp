@@ -47,6 +47,7 @@ struct Link {
   std::uint32_t timeouts_to_down = 3;
   std::int64_t retry_max_ms = 500;
   bool told_down = false;  // The log has its end, and waits for it to be up.
+  std::string trouble;     // Of this connection, for the log: what is known beyond the error.
   bool flush_on_rejoin = false;
   bool missed_writes = false;  // Since it was last flushed or new, a write or delete went past it.
   bool flushing = false;       // Connected, and told to flush before anything else.

@@ -1,6 +1,7 @@
 """The log as an operator and the journal see it."""
 import os
 import re
+import socket
 import subprocess
 import unittest
 
@@ -25,6 +26,25 @@ class Logging(Case):
                                        "info tokenring: draining ", "info tokenring: stopped")):
             self.assertIn(part, lines[number])
         self.assertEqual(len(lines), 5)
+
+    def test_why_a_node_is_down(self):
+        with socket.socket() as http, socket.socket() as rude:
+            for server in (http, rude):
+                server.bind(("127.0.0.1", 0))
+                server.listen()
+            http_port, rude_port, closed_port = http.getsockname()[1], rude.getsockname()[1], free_port()
+            proxy = self.proxy((), "--nodes", f"127.0.0.1:{http_port},127.0.0.1:{rude_port},127.0.0.1:{closed_port},"
+                               "no.such.host.invalid:11211")
+            with http.accept()[0] as peer:
+                self.assertEqual(peer.recv(100), b"version\r\n")
+                peer.sendall(b"HTTP/1.1 400 \x01Bad\r\nConnection: close\r\n\r\n" + b"x" * 1000)
+                proxy.says(f'warn node down: 127.0.0.1:{http_port} (worker 0): did not answer version: '
+                           '"HTTP/1.1 400 ?Bad"\n')
+            rude.accept()[0].close()
+            proxy.says(f"warn node down: 127.0.0.1:{rude_port} (worker 0): ")
+            self.assertRegex(proxy.output(), rf"{rude_port} \(worker 0\): (it closed the connection|Connection reset)")
+            proxy.says(f"warn node down: 127.0.0.1:{closed_port} (worker 0): connect: Connection refused\n")
+            proxy.says("warn node down: no.such.host.invalid:11211 (worker 0): its name cannot be looked up: ")
 
     def test_the_level_can_be_changed_by_a_reload(self):
         proxy = self.proxy((), config='log_level = "error"\n')
