@@ -120,10 +120,17 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
   if (document) check_draft(draft, errors);
   if (errors.any()) return unexpected(errors.line(file_name));
 
+  const auto place = [&](Position at, std::string_view key, std::string_view name) {
+    return fmt::format("{}:{}:{}: {}.{}", file_name, at.line, at.column, key, name);
+  };
   Config config = std::move(draft.config);
+  config.keys.at = place(draft.keys_at, "keys", draft.keys_key);
   for (PoolDraft& pool : draft.pools) config.pools.push_back(std::move(pool.pool));
-  for (NamespaceDraft& space : draft.namespaces)
+  for (NamespaceDraft& space : draft.namespaces) {
+    space.space.dictionary_at = place(space.dictionary_at, space.key, "dictionary");
+    space.space.seal_until_at = place(space.seal_until_at, space.key, "seal_until");
     config.namespaces.push_back(std::move(space.space));
+  }
   return config;
 }
 
@@ -197,6 +204,17 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   snapshot->coalesce_max_ns = config.coalesce_max_us * 1000;
   snapshot->tallies = make_tallies(worker_count(config), *snapshot, before);
   return std::shared_ptr<const Snapshot>(snapshot);
+}
+
+std::vector<std::string> warnings(const Config& config, UnixTime now) {
+  std::vector<std::string> lines;
+  for (const NamespaceConfig& space : config.namespaces) {
+    if (space.seal.mode != SealMode::kMigrate || now < space.seal.migrate_until) continue;
+    lines.push_back(space.seal_until_at +
+                    ": is over: what is not sealed is a miss; give seal = \"require\", or a later "
+                    "time");
+  }
+  return lines;
 }
 
 std::string control_name(const Config& config) {

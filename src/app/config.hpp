@@ -26,6 +26,7 @@ namespace tokenring {
 
 // Where keys come from: one of them, or none.
 struct KeySource {
+  std::string at;  // FILE:LINE:COLUMN: KEY, for what only shows when they are read.
   std::string file;
   std::string credential;
   KeyCommand command;  // argv empty: none.
@@ -50,7 +51,9 @@ struct NamespaceConfig {
   std::string pool;    // The name of one of Config::pools.
   LifeRules life;
   SealRules seal;
-  std::string dictionary;  // Path of a file; empty: none.
+  std::string dictionary;     // Path of a file; empty: none.
+  std::string dictionary_at;  // As KeySource::at.
+  std::string seal_until_at;
   bool coalesce = false;
   bool flush_all = true;
 };
@@ -109,6 +112,9 @@ using Names = std::map<std::string, NamePlaces, std::less<>>;
 [[nodiscard]] Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
     const Config& config, const Names& names, const SealMaterial& material,
     const Tallies* before = nullptr);
+
+// What is no error and still not meant, each as a line like an error's: a deadline that is over.
+[[nodiscard]] std::vector<std::string> warnings(const Config& config, UnixTime now);
 
 // Where the control socket is, in the form of io/handover.hpp; empty: there is none.
 [[nodiscard]] std::string control_name(const Config& config);

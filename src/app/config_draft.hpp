@@ -45,6 +45,7 @@ struct Draft {
   Position value_bytes_max_at;
   Position memory_at;
   Position keys_at;
+  std::string_view keys_key = "keys";  // The one of its keys that stands there.
   Position flush_all_at;
   std::vector<PoolDraft> pools;
   std::vector<NamespaceDraft> namespaces;

@@ -4,7 +4,6 @@
 
 #include "app/config_draft.hpp"
 #include "app/config_rows.hpp"
-#include "policy/claims.hpp"
 
 namespace tokenring {
 
@@ -56,23 +55,19 @@ void read_seal(const Value& value, NamespaceDraft& draft) {
 
 void read_seal_until(const Value& value, NamespaceDraft& draft) {
   draft.seal_until_at = value.position();
-  const std::optional<std::string> text = value.text("a time, such as \"2026-12-31T00:00:00Z\"");
-  if (!text) return;
-  const std::optional<std::int64_t> seconds = parse_rfc3339(*text);
-  if (!seconds)
-    value.fail(
-        fmt::format("{} is no time; give one such as \"2026-12-31T00:00:00Z\"", quoted(*text)));
-  draft.space.seal.migrate_until = {seconds.value_or(0)};
+  draft.space.seal.migrate_until = {value.moment().value_or(0)};
 }
 
 void read_ttl_from_token(const Value& value, NamespaceDraft& draft) {
+  constexpr std::string_view kWanted = "true, false or \"strict\"";
   if (value.is_text()) {
-    constexpr std::array<std::string_view, 1> kWords{"strict"};
-    constexpr std::array kMeanings{TokenLife::kStrict};
-    return take_named(value, kWords, kMeanings, draft.space.life.token_life);
+    const std::string word = value.text().value_or("");
+    if (word != "strict") value.fail(fmt::format("{} is unknown; give {}", quoted(word), kWanted));
+    draft.space.life.token_life = TokenLife::kStrict;
+    return;
   }
   bool follows = false;
-  take(value.boolean(), follows);
+  take(value.boolean(kWanted), follows);
   draft.space.life.token_life = follows ? TokenLife::kFollow : TokenLife::kIgnore;
 }
 

@@ -129,11 +129,13 @@ constexpr std::array kLimitRows{
 
 void read_key_file_name(const Value& value, Draft& draft) {
   draft.keys_at = value.position();
+  draft.keys_key = "file";
   take(value.text("the path of a file that `tokenring keygen` made"), draft.config.keys.file);
 }
 
 void read_key_command_words(const Value& value, Draft& draft) {
   draft.keys_at = value.position();
+  draft.keys_key = "command";
   constexpr std::string_view kForm = "a program and its arguments, such as [\"/usr/bin/unwrap\"]";
   for (const Value& element : value.elements(kForm)) {
     const std::optional<std::string> word = element.text(kForm);
@@ -150,6 +152,7 @@ constexpr std::array kKeyRows{
     Row<Draft>{"credential",
                [](const Value& value, Draft& draft) {
                  draft.keys_at = value.position();
+                 draft.keys_key = "credential";
                  take(value.text("the name of a systemd credential"), draft.config.keys.credential);
                }},
     Row<Draft>{"command", read_key_command_words},

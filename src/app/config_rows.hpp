@@ -26,7 +26,8 @@ void take(std::optional<From> from, To& to) {
 // A word of a fixed set, of which `named` gives the optional meaning.
 template <typename Named, typename T>
 void take_word(const Value& value, std::span<const std::string_view> words, Named named, T& to) {
-  const std::optional<std::string> word = value.text();
+  const std::optional<std::string> word =
+      value.text(fmt::format("one of \"{}\"", fmt::join(words, "\", \"")));
   if (!word) return;
   if (const auto meaning = named(*word)) {
     to = *meaning;

@@ -30,6 +30,8 @@ int check(const CommandLine& line, const Config& config) {
   if (!material) return fail(material.error());
   if (const auto snapshot = make_snapshot(config, {}, *material); !snapshot)
     return fail(snapshot.error());
+  for (const std::string& warning : warnings(config, {std::time(nullptr)}))
+    fmt::print(stderr, "warning: {}\n", warning);
   fmt::print("{}: ok\n{}\n", line.config_file.empty() ? "defaults" : line.config_file,
              summary(config));
   return 0;

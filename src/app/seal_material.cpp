@@ -44,16 +44,19 @@ Result<SealMaterial, std::string> read_seal_material(const Config& config) {
   if (config.keys.any()) {
     keep_memory_private();
     KeyringResult keyring = read_keys(config.keys);
-    if (!keyring) return unexpected(keyring.error());
+    if (!keyring) return unexpected(fmt::format("{}: {}", config.keys.at, keyring.error()));
     material.keyring = *std::move(keyring);
   }
   for (const NamespaceConfig& space : config.namespaces) {
     if (space.dictionary.empty() || material.dictionaries.contains(space.dictionary)) continue;
     std::string bytes;
+    const auto failed = [&](std::string_view what) {
+      return unexpected(fmt::format("{}: {}: {}", space.dictionary_at, space.dictionary, what));
+    };
     if (const int error = read_file(space.dictionary, Dictionary::kBytesMax + 1, bytes); error != 0)
-      return unexpected(fmt::format("{}: cannot read: {}", space.dictionary, std::strerror(error)));
+      return failed(fmt::format("cannot read: {}", std::strerror(error)));
     auto dictionary = Dictionary::make(bytes);
-    if (!dictionary) return unexpected(fmt::format("{}: {}", space.dictionary, dictionary.error()));
+    if (!dictionary) return failed(dictionary.error());
     material.dictionaries.emplace(space.dictionary, *std::move(dictionary));
   }
   return material;

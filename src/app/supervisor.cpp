@@ -69,6 +69,7 @@ void Supervisor::begin() {
   if (const auto sound = make_snapshot(config_, {}, material_); !sound)
     throw std::runtime_error(sound.error());
   tell_of_keys();
+  tell_warnings();
   given_ = inherited_sockets();
   book_.use(config_, read_clock().instant);
   look_up_names(book_);

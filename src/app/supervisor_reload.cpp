@@ -128,6 +128,15 @@ void Supervisor::tell_of_keys() const {
               "keys are in memory that may be swapped out: raise the limit on locked memory");
 }
 
+std::string Supervisor::tell_warnings() const {
+  std::string lines;
+  for (const std::string& warning : warnings(config_, read_clock().unix_time)) {
+    log_event(LogLevel::kWarn, LogEvent::kProcess, "{}", warning);
+    lines += warning + "\n";
+  }
+  return lines;
+}
+
 Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book,
                                             const SealMaterial& material) {
   const Tallies* before = snapshot_ == nullptr ? nullptr : snapshot_->tallies.get();

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "app/quantity.hpp"
 #include "app/spelling.hpp"
 #include "app/toml_depth.hpp"
+#include "policy/claims.hpp"
 
 namespace tokenring {
 
@@ -59,6 +61,8 @@ std::string syntax_error(std::string_view text) {
   if (text.starts_with(kOpening)) text.remove_prefix(kOpening.size());
   std::string out;
   for (const char c : text) out += c >= ' ' && c <= '~' ? c : '?';
+  if (text.find("cannot redefine existing table 'namespaces'") != std::string_view::npos)
+    out += "; give each namespace under [[namespaces]]";
   return out;
 }
 
@@ -100,9 +104,9 @@ std::optional<std::int64_t> Value::integer(Range range) const {
   return std::nullopt;
 }
 
-std::optional<bool> Value::boolean() const {
+std::optional<bool> Value::boolean(std::string_view what) const {
   if (const auto value = node_->value_exact<bool>()) return value;
-  fail_type("true or false");
+  fail_type(what);
   return std::nullopt;
 }
 
@@ -117,6 +121,26 @@ std::optional<double> Value::number(double min, double max) const {
   if (*value >= min && *value <= max) return value;
   fail(fmt::format("{} is out of range; give {}", *value, wanted));
   return std::nullopt;
+}
+
+std::optional<std::int64_t> Value::moment() const {
+  constexpr std::string_view kWanted = "a time, such as \"2026-12-31T00:00:00Z\"";
+  if (const auto time = node_->value_exact<toml::date_time>(); time && time->offset) {
+    const std::chrono::sys_days day = std::chrono::year(time->date.year) /
+                                      std::chrono::month(time->date.month) /
+                                      std::chrono::day(time->date.day);
+    return std::int64_t{day.time_since_epoch().count()} * 86400 + time->time.hour * 3600 +
+           (time->time.minute - time->offset->minutes) * 60 + time->time.second;
+  }
+  if (node_->is_date_time()) {
+    fail(fmt::format("is a time of no known place; give {}", kWanted));
+    return std::nullopt;
+  }
+  const std::optional<std::string> written = text(kWanted);
+  if (!written) return std::nullopt;
+  const std::optional<std::int64_t> seconds = parse_rfc3339(*written);
+  if (!seconds) fail(fmt::format("{} is no time; give {}", quoted(*written), kWanted));
+  return seconds;
 }
 
 std::optional<std::int64_t> Value::bytes(Range range) const {

@@ -62,8 +62,10 @@ class Value {
   // `what` says what belongs here.
   [[nodiscard]] std::optional<std::string> text(std::string_view what = "a string") const;
   [[nodiscard]] std::optional<std::int64_t> integer(Range range) const;
-  [[nodiscard]] std::optional<bool> boolean() const;
+  [[nodiscard]] std::optional<bool> boolean(std::string_view what = "true or false") const;
   [[nodiscard]] std::optional<double> number(double min, double max) const;
+  // A moment as Unix seconds: a date and time with an offset, as TOML's own or as a string.
+  [[nodiscard]] std::optional<std::int64_t> moment() const;
   // Bytes: an integer, or a string with a unit.
   [[nodiscard]] std::optional<std::int64_t> bytes(Range range) const;
   // A duration in `unit`: an integer of seconds, or a string with a unit. `range` is in `unit` too.

@@ -24,6 +24,35 @@ std::string error_of(std::string_view text) {
 
 // clang-format off
 constexpr Bad kBad[] = {
+    {R"([[namespaces]]
+prefix = "a:"
+ttl_from_token = "yes")",
+     R"(3:18: namespaces[0].ttl_from_token: "yes" is unknown; give true, false or "strict")"},
+    {R"([[namespaces]]
+prefix = "a:"
+ttl_from_token = 1)",
+     R"(3:18: namespaces[0].ttl_from_token: is an integer; give true, false or "strict")"},
+    {R"([[namespaces]]
+prefix = "a:"
+seal = true)",
+     R"(3:8: namespaces[0].seal: is a boolean; give one of "off", "migrate", "require")"},
+    {R"([[namespaces]]
+prefix = "a:"
+seal_until = 2026-12-31T00:00:00)",
+     R"(3:14: namespaces[0].seal_until: is a time of no known place; give a time, such as "2026-12-31T00:00:00Z")"},
+    {R"([[namespaces]]
+prefix = "a:"
+seal_until = 2026-12-31)",
+     R"(3:14: namespaces[0].seal_until: is a date; give a time, such as "2026-12-31T00:00:00Z")"},
+    {R"([[namespaces]]
+prefix = "a:"
+seal_until = "soon")",
+     R"(3:14: namespaces[0].seal_until: "soon" is no time; give a time, such as "2026-12-31T00:00:00Z")"},
+    {R"([namespaces]
+prefix = "a:"
+[namespaces]
+prefix = "b:")",
+     "3:1: syntax: table header: cannot redefine existing table 'namespaces'; give each namespace under [[namespaces]]"},
     {"listen = ",
      "1:10: syntax: key-value pair: encountered end-of-file"},
     {R"(lisen = "127.0.0.1:1")",
@@ -102,7 +131,7 @@ command = ["unwrap"])",
     {R"(log_level = "loud")",
      R"(1:13: log_level: "loud" is unknown; give one of debug, info, warn, error)"},
     {"log_level = 3",
-     "1:13: log_level: is an integer; give a string"},
+     R"(1:13: log_level: is an integer; give one of "debug", "info", "warn", "error")"},
     {"limits = 4",
      "1:10: limits: is an integer; give a table"},
     {R"([limits]

@@ -229,6 +229,42 @@ TEST_CASE("hash tags hold where the mode that is reproduced has them") {
   CHECK(tag_of("placement = \"twemproxy\"\nhash_tag = \"{}\"") == "{}");
 }
 
+TEST_CASE("a deadline is a time of TOML or a string, and one that is over is a warning") {
+  const auto config_with = [](std::string_view time) {
+    const std::string_view text =
+        "[keys]\nfile = \"k\"\n[[namespaces]]\nprefix = \"a:\"\nseal = \"migrate\"\n"
+        "seal_until = ";
+    return parsed(fmt::format("{}{}\n", text, time));
+  };
+  for (const char* time : {"2026-09-21T14:13:20Z", "\"2026-09-21T14:13:20Z\"",
+                           "2026-09-21T16:43:20.5+02:30", "2026-09-21 04:13:20-10:00"}) {
+    CAPTURE(time);
+    CHECK(config_with(time).namespaces.at(0).seal.migrate_until == UnixTime{1'790'000'000});
+  }
+  const Config config = config_with("2026-09-21T14:13:20Z");
+  CHECK(warnings(config, {1'789'999'999}).empty());
+  CHECK(warnings(config, {1'790'000'000}) ==
+        std::vector<std::string>{
+            "test.toml:6:14: namespaces[0].seal_until: is over: what is not sealed is a miss; give "
+            "seal = \"require\", or a later time"});
+}
+
+TEST_CASE("what cannot be read is told with its place in the file") {
+  const auto error_of = [](const std::string& text) {
+    const auto material = read_seal_material(parsed(text));
+    return material ? "no error" : material.error();
+  };
+  CHECK(error_of("[keys]\nfile = \"/nowhere/keys\"\n") ==
+        "test.toml:2:8: keys.file: /nowhere/keys: cannot read: No such file or directory");
+  CHECK(error_of("[keys]\ncommand = [\"/nowhere/unwrap\"]\n") ==
+        "test.toml:2:11: keys.command: key command /nowhere/unwrap: cannot start: No such file or "
+        "directory");
+  CHECK(error_of("[keys]\ncredential = \"../k\"\n") ==
+        "test.toml:2:14: keys.credential: a credential is a name without a path");
+  CHECK(error_of("[keys]\ncommand = [\"/bin/echo\", \"tokenring-keys 2\"]\n")
+            .starts_with("test.toml:2:11: keys.command: key command /bin/echo:1: no key file"));
+}
+
 TEST_CASE("workers default to the CPUs") {
   Config config = default_config();
   CHECK(worker_count(config) >= 1);
