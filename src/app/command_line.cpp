@@ -45,10 +45,12 @@ options:
 where: says which node has a key, asking none of them. One line for each key, separated by tabs:
   key, prefix of its namespace or -, pool, node, key as the node sees it, seconds to live or never
   --exptime N         the exptime that a client would send (default: 0)
+  --reference         one more column: what stands for the key in the log, or - without keys
   KEY                 bytes outside 33..126 as \xHH; - reads keys from standard input, one per line
 
-reload, drain, stop, status: ask the process that runs with this file and these addresses
-  reload              read the file again; one with an error changes nothing. So does SIGHUP
+reload, drain, stop, status: ask the process that listens where this file, or --listen, says;
+  the first address finds it
+  reload              read its file again; one with an error changes nothing. So does SIGHUP
   drain               accept no more, and end when the clients have left or drain_timeout is over.
                       So do SIGTERM and SIGINT; a second one is stop
   stop                end at once

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <utility>
 
 #include "app/quantity.hpp"
@@ -49,6 +50,12 @@ Supervisor::Supervisor(CommandLine line, Config config)
         control_.post([this, name, found] { on_answer(name, found); });
       }) {
   config_.workers = worker_count_;
+  // It is read again by this name, and `status` tells it to people in other folders.
+  if (!line_.config_file.empty()) {
+    const auto whole = std::filesystem::absolute(line_.config_file);
+    const bool climbs = line_.config_file.find("..") != std::string::npos;  // Behind a link, say.
+    line_.config_file = climbs ? whole : whole.lexically_normal();
+  }
 }
 
 Supervisor::~Supervisor() {
@@ -170,8 +177,9 @@ void Supervisor::drain(bool handed_over) {
   for (const auto& worker : workers_) worker->drain();
   control_.after(kCloseListenersMs, [this] { listeners_.sockets.clear(); });
   control_.after(config_.drain_timeout_ms, [this] {
-    log_event(LogLevel::kWarn, LogEvent::kProcess, "drain_timeout is over; {} connections are cut",
-              board_.sum(static_cast<std::size_t>(Counter::kCurrConnections)));
+    const std::uint64_t left = board_.sum(static_cast<std::size_t>(Counter::kCurrConnections));
+    log_event(LogLevel::kWarn, LogEvent::kProcess, "drain_timeout is over; {} connection{} cut",
+              left, left == 1 ? " is" : "s are");
     for (const auto& worker : workers_) worker->finish();
   });
 }

@@ -46,6 +46,7 @@ class Supervisor {
     NameBook book;
     SealMaterial material;
     Reply reply;
+    std::string kept;  // What cannot change, as a line for the operator; empty: nothing.
     std::uint64_t number = 0;
   };
 
@@ -67,7 +68,8 @@ class Supervisor {
   void reload(const Reply& reply);
   void refuse(const Reply& reply, const std::string& error);
   void finish_reload();
-  void keep_what_cannot_change(Config& config) const;
+  // The line for the operator; empty when nothing else was asked for.
+  [[nodiscard]] std::string keep_what_cannot_change(Config& config) const;
   void look_up_names(NameBook& book);
   void on_answer(const std::string& name,
                  const Result<std::vector<std::string>, std::string>& found);

@@ -30,7 +30,7 @@ void Supervisor::reload(const Reply& reply) {
   if (line_.config_file.empty()) return refuse(reply, "there is no file to read again");
   auto config = effective_config(line_);
   if (!config) return refuse(reply, config.error());
-  keep_what_cannot_change(*config);
+  std::string kept = keep_what_cannot_change(*config);
 
   NameBook book = book_;
   book.use(*config, read_clock().instant);
@@ -42,6 +42,7 @@ void Supervisor::reload(const Reply& reply) {
                      .book = std::move(book),
                      .material = *std::move(material),
                      .reply = reply,
+                     .kept = std::move(kept),
                      .number = ++pendings_};
   look_up_names(pending_->book);
   if (pending_->book.all_answered()) return finish_reload();
@@ -69,11 +70,17 @@ void Supervisor::finish_reload() {
   ++reloads_;
   const std::string text = summary(config_);
   log_event(LogLevel::kInfo, LogEvent::kReload, "{}", text);
-  pending.reply(fmt::format("ok: {}\n", text));
+  std::string more = pending.kept;
+  if (!more.empty()) {
+    log_event(LogLevel::kWarn, LogEvent::kReload, "{}", more);
+    more += '\n';
+  }
+  more += tell_warnings();
+  pending.reply(fmt::format("ok: {}: {}\n{}", line_.config_file, text, more));
 }
 
 // What hangs on sockets, threads and memory that are there stays, and the operator is told.
-void Supervisor::keep_what_cannot_change(Config& config) const {
+std::string Supervisor::keep_what_cannot_change(Config& config) const {
   std::vector<std::string_view> kept;
   const auto keep = [&kept](std::string_view name, auto& value, const auto& current) {
     if (value == current) return;
@@ -88,9 +95,8 @@ void Supervisor::keep_what_cannot_change(Config& config) const {
     keep("embedded.memory", config.embedded_memory_bytes, config_.embedded_memory_bytes);
     keep("limits.value_bytes_max", config.limits.value_bytes_max, config_.limits.value_bytes_max);
   }
-  if (kept.empty()) return;
-  log_event(LogLevel::kWarn, LogEvent::kReload, "{} cannot change while the process runs; kept",
-            fmt::join(kept, ", "));
+  if (kept.empty()) return {};
+  return fmt::format("{} cannot change while the process runs; kept", fmt::join(kept, ", "));
 }
 
 void Supervisor::look_up_names(NameBook& book) {

@@ -70,6 +70,8 @@ Result<std::string, std::error_code> read_to_end(int fd) {
     const ssize_t n = ::recv(fd, piece, sizeof piece, 0);
     if (n == 0) return text;
     if (n < 0 && errno == EINTR) continue;
+    // One that hung up without having read all has still said what came before.
+    if (n < 0 && errno == ECONNRESET && !text.empty()) return text;
     if (n < 0) return unexpected(last_error());
     text.append(piece, static_cast<std::size_t>(n));
   }
@@ -105,7 +107,9 @@ Result<Fd, std::error_code> connect_to_control(const std::string& name) noexcept
 
 Result<std::string, std::error_code> ask_control(int fd, std::string_view line) {
   const std::string text = std::string(line) + "\n";
-  if (::send(fd, text.data(), text.size(), MSG_NOSIGNAL) < 0) return unexpected(last_error());
+  // Who refuses to listen hangs up, and has said why.
+  if (::send(fd, text.data(), text.size(), MSG_NOSIGNAL) < 0 && errno != EPIPE)
+    return unexpected(last_error());
   return read_to_end(fd);
 }
 

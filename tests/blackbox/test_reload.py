@@ -105,7 +105,9 @@ class Reload(Case):
         proxy = self.start("workers = 1\n", "--workers", "2")
         wire = self.wire(proxy)
         wire.set(b"k", b"v")
-        self.reload(proxy, 'coalesce_max = "0us"\n[embedded]\nmemory = "32MiB"\n[limits]\nvalue_bytes_max = "2MiB"\n')
+        answer = self.reload(proxy, 'coalesce_max = "0us"\n[embedded]\nmemory = "32MiB"\n[limits]\nvalue_bytes_max = "2MiB"\n')
+        self.assertRegex(answer, r"\Aok: /\S+\.toml: listen .*\nembedded.memory, limits.value_bytes_max cannot change "
+                                 r"while the process runs; kept\n\Z")
         proxy.says("warn reload: embedded.memory, limits.value_bytes_max cannot change while the process runs; kept")
         self.assertEqual(wire.get(b"k"), b"v")
         self.assertEqual(proxy.status()["workers"], "2")
@@ -129,16 +131,50 @@ class Reload(Case):
         self.assertGreaterEqual(count(b"namespaces", b"s::cmd_set"), 6)
         self.assertGreaterEqual(count(b"nodes", b":requests"), requests)
 
+    def test_another_file_is_not_the_process_s(self):
+        proxy = self.start("")
+        own, address = proxy.config_file.name, proxy.address
+        with tempfile.TemporaryDirectory() as folder:
+            other, link = f"{folder}/other.toml", f"{folder}/link.toml"
+            with open(other, "w", encoding="ascii") as file:
+                file.write("")
+            os.symlink(own, link)
+            for name, expected in ((other, 1), (link, 0), (os.path.relpath(own), 0)):
+                done = subprocess.run([BINARY, "reload", "-c", name, "--listen", address], capture_output=True,
+                                      text=True, timeout=8 * TIMEOUT, check=False)
+                self.assertEqual(done.returncode, expected, done.stderr)
+                if expected:
+                    self.assertEqual(done.stderr, f"tokenring: the process at {address} reads {own}, not {name}; "
+                                                  "nothing was reloaded\n")
+                else:
+                    self.assertTrue(done.stdout.startswith(f"ok: {own}: listen "), done.stdout)
+        status = proxy.status()
+        self.assertEqual((status["config"], status["reloads"]), (own, "2"))
+
+    def test_a_relative_name_becomes_a_whole_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(f"{folder}/t.toml", "w", encoding="ascii") as file:
+                file.write("")
+            proxy = self.proxy((), "-c", "./t.toml", wrapper=("/usr/bin/env", "-C", folder))
+            self.assertEqual(proxy.wait_for_control()["config"], f"{folder}/t.toml")
+
     def test_an_embedded_store_survives(self):
         config = '[pools.a]\nnodes = [{address = "embedded", name = "x"}]\n'
         proxy = self.start(config)
         wire = self.wire(proxy)
         wire.set(b"k", b"v")
+
+        def knows_b():
+            wire.send(b"stats namespaces\r\n")
+            return b"STAT b::cmd_get" in wire.until(b"END\r\n")
+
         self.reload(proxy, config + '[pools.b]\nnodes = "embedded"\n[[namespaces]]\nprefix = "b:"\npool = "b"\n'
                     '[[namespaces]]\nprefix = ""\npool = "a"\n')
+        eventually(knows_b, what="the new pool")
         wire.set(b"b:1", b"w")
         self.assertEqual((wire.get(b"k"), wire.get(b"b:1")), (b"v", b"w"))
         self.reload(proxy, config)
+        eventually(lambda: not knows_b(), what="the old pools")
         self.assertEqual((wire.get(b"k"), wire.get(b"b:1")), (b"v", None))
 
     def test_without_a_file_there_is_nothing_to_reload(self):
@@ -292,12 +328,19 @@ class Reload(Case):
         done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True,
                               timeout=4 * TIMEOUT, check=True)
         self.assertEqual(done.stdout, "error: not allowed\n")
+        code = ("import os; os.setgid(65534); os.setuid(65534); "
+                f"os.execv({BINARY!r}, [{BINARY!r}, 'status', '--listen', '{proxy.address}'])")
+        done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True,
+                              timeout=4 * TIMEOUT, check=False)
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, f"tokenring: {proxy.address}: only root and the process's user may ask\n"))
 
     def test_nobody_there(self):
         done = subprocess.run([BINARY, "status", "--listen", f"127.0.0.1:{free_port()}"], capture_output=True,
                               text=True, timeout=4 * TIMEOUT, check=False)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("Connection refused", done.stderr)
+        self.assertRegex(done.stderr, r"\Atokenring: nobody serves at 127\.0\.0\.1:\d+; give the -c, or the first "
+                                      r"--listen, that it was started with\n\Z")
 
 
 if __name__ == "__main__":
