@@ -22,6 +22,15 @@ namespace {
   throw std::runtime_error(what);
 }
 
+// The same with its place, LINE:COLUMN.
+struct PlacedError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+[[noreturn]] void fail_at(const YAML::Mark& mark, std::string_view pool, std::string_view what) {
+  throw PlacedError(fmt::format("{}:{}: pool {}: {}", mark.line + 1, mark.column + 1, pool, what));
+}
+
 std::string toml_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -40,11 +49,28 @@ std::string yaml_text(const YAML::Node& value) {
   return value.IsNull() ? "nothing" : "a list or a table";
 }
 
+// Lines with where in the YAML each comes from.
+struct Lines {
+  std::string text;
+  std::vector<YAML::Mark> marks;
+
+  void add(std::string_view lines, const YAML::Mark& mark) {
+    text += lines;
+    marks.insert(marks.end(),
+                 static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n')), mark);
+  }
+  void add(const Lines& more) {
+    text += more.text;
+    marks.insert(marks.end(), more.marks.begin(), more.marks.end());
+  }
+};
+
 // The pool's lines, in the order in which they were written.
 struct Draft {
-  std::string top;    // Of the file.
-  std::string pool;   // Of [pools.NAME].
+  Lines top;          // Of the file.
+  Lines pool;         // Of [pools.NAME].
   std::string notes;  // What is not carried over, and why.
+  bool moves_keys = false;
 
   void note(std::string_view key, const YAML::Node& value, std::string_view why) {
     notes += fmt::format("# not carried over: {}: {} ({})\n", key, yaml_text(value), why);
@@ -80,7 +106,8 @@ std::string address(std::string_view text) {
 void take_listen(std::string_view /*key*/, const YAML::Node& value, Draft& draft) {
   const std::string_view text = value.Scalar();
   const std::size_t space = text.starts_with('/') ? text.find(' ') : std::string_view::npos;
-  draft.top += fmt::format("listen = {}\n", toml_string(address(text.substr(0, space))));
+  draft.top.add(fmt::format("listen = {}\n", toml_string(address(text.substr(0, space)))),
+                value.Mark());
   if (space != std::string_view::npos)
     draft.note("listen", value, "the mode of a unix socket follows from the umask");
 }
@@ -89,29 +116,31 @@ void take_distribution(std::string_view key, const YAML::Node& value, Draft& dra
   const std::string& text = value.Scalar();
   if (text == "ketama" || text == "modula") return;  // See placement_of().
   if (text != "random") fail(fmt::format("{}: {} is unknown", key, yaml_text(value)));
+  draft.moves_keys = true;
   draft.note(key, value, "a key has one node here, by placement");
 }
 
 void take_timeout(std::string_view key, const YAML::Node& value, Draft& draft) {
   const std::int64_t ms = number(key, value);
   if (ms < 1 || ms > 600'000) return draft.note(key, value, "1 to 600000 ms are possible");
-  draft.pool += fmt::format("connect_timeout = \"{0}ms\"\nrequest_timeout = \"{0}ms\"\n", ms);
+  draft.pool.add(fmt::format("connect_timeout = \"{0}ms\"\nrequest_timeout = \"{0}ms\"\n", ms),
+                 value.Mark());
 }
 
 void take_server_connections(std::string_view key, const YAML::Node& value, Draft& draft) {
   const std::int64_t count = number(key, value);
   if (count < 1 || count > 64) return draft.note(key, value, "1 to 64 are possible, per worker");
-  draft.pool += fmt::format("links_per_node = {}  # Of each worker.\n", count);
+  draft.pool.add(fmt::format("links_per_node = {}  # Of each worker.\n", count), value.Mark());
 }
 
 void take_client_connections(std::string_view key, const YAML::Node& value, Draft& draft) {
   const std::int64_t count = number(key, value);
   if (count < 1 || count > (1 << 24)) return draft.note(key, value, "1 to 16777216 are possible");
-  draft.top += fmt::format("limits.clients_max = {}\n", count);
+  draft.top.add(fmt::format("limits.clients_max = {}\n", count), value.Mark());
 }
 
 void take_text(std::string_view key, const YAML::Node& value, Draft& draft) {
-  draft.pool += fmt::format("{} = {}\n", key, toml_string(value.Scalar()));
+  draft.pool.add(fmt::format("{} = {}\n", key, toml_string(value.Scalar())), value.Mark());
 }
 
 void take_eject(std::string_view key, const YAML::Node& value, Draft& draft) {
@@ -180,12 +209,28 @@ std::string node_of(const std::string& text) {
   return node + " },\n";
 }
 
-std::string servers_of(const YAML::Node& pool) {
+// Does `work`, which may fail(), for what stands at `mark` in a pool.
+template <typename Work>
+void at(const YAML::Mark& mark, std::string_view pool, Work&& work) {
+  try {
+    work();
+  } catch (const PlacedError&) {
+    throw;
+  } catch (const std::runtime_error& error) {
+    fail_at(mark, pool, error.what());
+  }
+}
+
+Lines servers_of(const std::string& name, const YAML::Node& pool) {
   const YAML::Node servers = pool["servers"];
-  if (!servers || !servers.IsSequence()) fail("servers: is no list");
-  std::string nodes = "nodes = [\n";
-  for (const YAML::Node& server : servers) nodes += node_of(server.Scalar());
-  return nodes + "]\n";
+  if (!servers || !servers.IsSequence())
+    fail_at(servers ? servers.Mark() : pool.Mark(), name, "servers: is no list");
+  Lines nodes;
+  nodes.add("nodes = [\n", servers.Mark());
+  for (const YAML::Node& server : servers)
+    at(server.Mark(), name, [&] { nodes.add(node_of(server.Scalar()), server.Mark()); });
+  nodes.add("]\n", servers.Mark());
+  return nodes;
 }
 
 std::string_view placement_of(const YAML::Node& pool) {
@@ -193,8 +238,23 @@ std::string_view placement_of(const YAML::Node& pool) {
   return distribution && distribution.Scalar() == "modula" ? "twemproxy-modula" : "twemproxy";
 }
 
+// What the configuration has against what was written; told where the YAML says it.
+void check(const Lines& file, const std::string& name) {
+  const auto config = parse_config(file.text, "");
+  if (config) return;
+  std::string_view error = config.error();  // :LINE:COLUMN: pools.NAME.KEY: what is wrong
+  std::size_t line = 0;
+  std::from_chars(error.data() + 1, error.data() + error.size(), line);
+  error.remove_prefix(std::min(error.find(": ") + 2, error.size()));
+  const std::string table = fmt::format("pools.{}.", name);
+  const std::string quoted_table = fmt::format("pools.{}.", quoted(name));
+  for (const std::string& prefix : {table, quoted_table})
+    if (error.starts_with(prefix)) error.remove_prefix(prefix.size());
+  fail_at(file.marks.at(std::clamp<std::size_t>(line, 1, file.marks.size()) - 1), name, error);
+}
+
 std::string file_of(const std::string& name, const YAML::Node& pool, std::string_view file_name) {
-  if (!pool.IsMap()) fail(fmt::format("{}: is no table", name));
+  if (!pool.IsMap()) fail_at(pool.Mark(), name, "is no table");
   Draft draft;
   for (const auto& member : pool) {
     const std::string key = member.first.Scalar();
@@ -203,18 +263,27 @@ std::string file_of(const std::string& name, const YAML::Node& pool, std::string
     if (known == kKeys.end())
       draft.note(key, member.second, "unknown");
     else
-      known->take(key, member.second, draft);
+      at(member.first.Mark(), name, [&] { known->take(key, member.second, draft); });
   }
-  if (!pool["listen"]) fail(fmt::format("{}: listen is missing", name));
-  if (!pool["hash"]) draft.pool += "hash = \"fnv1a_64\"\n";
+  if (!pool["listen"]) fail_at(pool.Mark(), name, "listen is missing");
+  if (!pool["hash"]) draft.pool.add("hash = \"fnv1a_64\"\n", pool.Mark());
   if (!pool["timeout"])
     draft.notes +=
         "# twemproxy waits for its servers without limit here; a second is the default.\n";
-  return fmt::format(
-      "# From pool {} of {}: every key stays on its node.\n{}{}\n[pools.{}]\nplacement = "
-      "\"{}\"\non_failure = \"error\"\n{}{}",
-      name, file_name, draft.notes, draft.top, toml_string(name), placement_of(pool), draft.pool,
-      servers_of(pool));
+  Lines file;
+  file.add(fmt::format("# From pool {} of {}: {}.\n{}", name, file_name,
+                       draft.moves_keys ? "its keys lay on any node; here each has its own"
+                                        : "every key stays on its node",
+                       draft.notes),
+           pool.Mark());
+  file.add(draft.top);
+  file.add(fmt::format("\n[pools.{}]\nplacement = \"{}\"\non_failure = \"error\"\n",
+                       toml_string(name), placement_of(pool)),
+           pool.Mark());
+  file.add(draft.pool);
+  file.add(servers_of(name, pool));
+  check(file, name);
+  return std::move(file.text);
 }
 
 std::string chosen_file(const YAML::Node& document, std::string_view file_name,
@@ -239,10 +308,9 @@ std::string chosen_file(const YAML::Node& document, std::string_view file_name,
 Result<std::string, std::string> import_twemproxy(std::string_view yaml, std::string_view file_name,
                                                   std::string_view pool) {
   try {
-    std::string text = chosen_file(YAML::Load(std::string(yaml)), file_name, pool);
-    if (const auto config = parse_config(text, "the imported file"); !config)
-      return unexpected(fmt::format("{}: {}", file_name, config.error()));
-    return text;
+    return chosen_file(YAML::Load(std::string(yaml)), file_name, pool);
+  } catch (const PlacedError& error) {
+    return unexpected(fmt::format("{}:{}", file_name, error.what()));
   } catch (const YAML::Exception& error) {
     return unexpected(fmt::format("{}:{}:{}: {}", file_name, error.mark.line + 1,
                                   error.mark.column + 1, error.msg));

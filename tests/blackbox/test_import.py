@@ -80,6 +80,14 @@ class Import(unittest.TestCase):
                                  ("server_failure_limit", '"3"'), ("backlog", '"1024"'), ("tcpkeepalive", '"true"'),
                                  ("mystery", "a list or a table")])
 
+    def test_random_promises_nothing(self):
+        one = "a:\n  listen: 127.0.0.1:1\n  servers:\n   - 10.0.0.1:11211:1\n"
+        self.assertIn("every key stays on its node", self.imported(one))
+        text = self.imported(one + "  distribution: random\n")
+        self.assertNotIn("every key stays", text)
+        self.assertIn("its keys lay on any node; here each has its own", text)
+        self.assertIn("# not carried over: distribution:", text)
+
     def test_a_unix_socket_and_defaults(self):
         text = self.imported(TWO_POOLS, "--pool", "beta")
         for line in ('listen = "unix:/tmp/beta.sock"', 'placement = "twemproxy-modula"', 'hash = "fnv1a_64"',
@@ -93,16 +101,17 @@ class Import(unittest.TestCase):
         self.imported(one)
         self.refused(TWO_POOLS, "choose one with --pool: alpha, beta")
         self.refused(TWO_POOLS, 'there is no pool "gamma"; the pools are alpha, beta', "--pool", "gamma")
-        self.refused(one + "  redis: true\n", "memcached only")
+        self.refused(one + "  redis: true\n", ":5:3: pool a: redis: the pool speaks redis; tokenring speaks memcached")
         self.refused(one + "  redis_auth: secret\n", "memcached only")
         self.assertNotIn("secret", run("import", self.yaml).stderr)
         self.refused(one + "  timeout: soon\n", "not a number")
-        self.refused(one + "  hash: sha512\n", "sha512")
+        self.refused(one + "  hash: sha512\n", ':5:9: pool a: hash: "sha512" is unknown; ')
+        self.refused(one + "   - 10.0.0.1:11211:2\n", ':5:6: pool a: nodes[1]: "10.0.0.1:11211" is the name of nodes[0]')
         self.refused(one + "  distribution: best\n", "unknown")
         self.refused(one.replace(":1\n  s", "\n  s"), "has no port")
         self.refused(one.replace(":11211:1", ":11211"), '"10.0.0.1" has no port')
         self.refused(one.replace("10.0.0.1:11211:1", "x"), "is not host:port:weight")
-        self.refused(one.replace("11211:1", "11211:0"), "weight")
+        self.refused(one.replace("11211:1", "11211:0"), ":4:6: pool a: nodes[0].weight: 0 is out of range")
         self.refused("a:\n  listen: 127.0.0.1:1\n", "servers: is no list")
         self.refused("a:\n  servers:\n   - 10.0.0.1:11211:1\n", "listen is missing")
         for text in ("", "[]", "a", "a: 1", "a: [\n", "a:\n\t- b\n", "? {a: b}\n: c\n"):
