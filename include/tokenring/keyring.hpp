@@ -40,6 +40,8 @@ class Keyring {
   // is the caller's to wipe.
   [[nodiscard]] static Result<std::shared_ptr<const Keyring>, std::string> parse(
       std::string_view text, std::string_view file_name);
+  // By which envelopes name a master key. REQUIRES: kKeyBytes bytes.
+  [[nodiscard]] static std::uint32_t id_of(std::span<const unsigned char> master);
   ~Keyring();
   Keyring(const Keyring&) = delete;
   Keyring& operator=(const Keyring&) = delete;

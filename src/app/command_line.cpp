@@ -17,14 +17,16 @@ constexpr std::string_view kHelp = R"(tokenring - a caching proxy for the memcac
 
 usage:
   tokenring [-c FILE] [--listen ADDR ...] [--nodes A,B,...] [--workers N] [--check]
-  tokenring where [-c FILE] [--nodes A,B,...] [--exptime N] KEY...
+  tokenring where [-c FILE] [--nodes A,B,...] [--exptime N] [--reference] KEY...
   tokenring reload|drain|stop|status [-c FILE] [--listen ADDR ...]
   tokenring import [--pool NAME] FILE
   tokenring keygen [--master]
+  tokenring keys FILE
   tokenring seal --keys FILE --namespace NS --key KEY [--flags N] [--exp T] [--generation N]
       [--dictionary FILE] <VALUE >SEALED
   tokenring open --keys FILE --namespace NS --key KEY [--flags N] [--dictionary FILE ...] <SEALED
   tokenring train-dictionary [--bytes N] SAMPLE... >DICTIONARY
+  tokenring COMMAND --help
 
 Without a file and without nodes it serves every key from a store of its own.
 
@@ -63,6 +65,8 @@ import: prints what a twemproxy (nutcracker) file comes to, and in comments what
 keygen: prints a key file, to be kept with mode 0600 (umask 077)
   --master            only a line with another master key, to add to a file
 
+keys: prints the id and role of each master key of a file, as stats keys does
+
 seal, open: from standard input to standard output; open says why it cannot
   --keys FILE         the key file
   --namespace NS      the prefix of the key's namespace; bytes outside 33..126 as \xHH
@@ -95,12 +99,14 @@ struct Parser {
   CommandLine line;
   bool check = false;
   bool version = false;
+  std::vector<std::string> node_lists;  // Each separated by commas.
   std::uint32_t workers = 0;
   CLI::App app;
   CLI::App* where = nullptr;
   CLI::App* import = nullptr;
   std::vector<CLI::App*> questions;
   CLI::App* keygen = nullptr;
+  CLI::App* keys = nullptr;
   CLI::App* seal = nullptr;
   CLI::App* open = nullptr;
   CLI::App* train = nullptr;
@@ -132,6 +138,7 @@ struct Parser {
     add_once(*where, "-c,--config", line.config_file);
     add_nodes(*where);
     add_once(*where, "--exptime", line.where.exptime);
+    where->add_flag("--reference", line.where.reference);
     where->add_option("KEY", line.where.keys)->required();
     import = add_command("import");
     add_once(*import, "--pool", line.import_pool);
@@ -150,6 +157,8 @@ struct Parser {
   void add_seal() {
     keygen = add_command("keygen");
     keygen->add_flag("--master", line.keygen.master_only);
+    keys = add_command("keys");
+    keys->add_option("FILE", line.keys_file)->required();
     seal = add_command("seal");
     open = add_command("open");
     for (CLI::App* const command : {seal, open}) {
@@ -174,6 +183,7 @@ struct Parser {
     if (version) return Action::kVersion;
     if (where->parsed()) return Action::kWhere;
     if (keygen->parsed()) return Action::kKeygen;
+    if (keys->parsed()) return Action::kKeys;
     if (seal->parsed()) return Action::kSeal;
     if (open->parsed()) return Action::kOpen;
     if (train->parsed()) return Action::kTrain;
@@ -188,16 +198,64 @@ struct Parser {
     return count > 0;
   }
 
-  // One word each time, or it would take the keys that follow it.
-  void add_nodes(CLI::App& to) {
-    to.add_option("--nodes", line.nodes)->delimiter(',')->allow_extra_args(false);
+  // Where nothing stands between two commas, nobody meant that: it is kept, and no address.
+  void split_nodes() {
+    for (const std::string& list : node_lists) {
+      for (std::size_t at = 0; at <= list.size();) {
+        const std::size_t comma = std::min(list.find(',', at), list.size());
+        line.nodes.push_back(list.substr(at, comma - at));
+        at = comma + 1;
+      }
+    }
   }
+
+  // One word each time, or it would take the keys that follow it.
+  void add_nodes(CLI::App& to) { to.add_option("--nodes", node_lists)->allow_extra_args(false); }
 };
 
 std::string bad_line(std::string_view message) {
   std::string text;
   for (const char c : message) text += c >= ' ' && c <= '~' ? c : '?';
   return fmt::format("tokenring: {}; see tokenring --help", text);
+}
+
+// "Could not convert: --exptime = x" as what is wrong and what would be right.
+std::string no_number(std::string_view message) {
+  constexpr std::string_view kOpening = "Could not convert: ";
+  const std::size_t equals = message.find(" = ");
+  if (!message.starts_with(kOpening) || equals == std::string_view::npos) return bad_line(message);
+  const std::string_view name = message.substr(kOpening.size(), equals - kOpening.size());
+  return bad_line(fmt::format("{}: {} is no number that it can take", name,
+                              quoted(message.substr(equals + 3))));
+}
+
+// Lines of the help that are wanted, by the entry that they are part of.
+struct HelpPart {
+  std::string text;
+  bool wanted = false;
+
+  void begin(bool is_wanted) { wanted = is_wanted; }
+  void take(std::string_view line) {
+    if (wanted && line != "\n") text += line;
+  }
+};
+
+// Whether `command` is a word of `text`.
+bool names(std::string_view text, std::string_view command) {
+  constexpr std::string_view kBetween = " ,|\n";
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(kBetween), text.size());
+    if (text.substr(0, end) == command) return true;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return false;
+}
+
+// Whether the app knows the option that a line of the help begins with.
+bool takes(const CLI::App& app, std::string_view line) {
+  line.remove_prefix(2);
+  const std::size_t end = line.find_first_of(" ,\n");
+  return app.get_option_no_throw(std::string(line.substr(0, end))) != nullptr;
 }
 
 // Listen and node addresses of the command line; empty when they are sound.
@@ -221,13 +279,18 @@ Result<CommandLine, std::string> parse_command_line(std::vector<std::string> arg
       parser.app.parse(std::move(arguments));
     } catch (const CLI::CallForHelp&) {
       parser.line.action = CommandLine::Action::kHelp;
+      for (const CLI::App* command : parser.app.get_subcommands())
+        parser.line.help_of = command->get_name();
       return std::move(parser.line);
+    } catch (const CLI::ConversionError& error) {
+      return unexpected(no_number(error.what()));
     } catch (const CLI::ParseError& error) {
       return unexpected(bad_line(error.what()));
     }
     if (parser.line.config_file.empty() && parser.names_file())
       return unexpected(bad_line("--config: an empty file name"));
     parser.line.action = parser.action();
+    parser.split_nodes();
     if (parser.workers_given->count() > 0) parser.line.workers = parser.workers;
     return std::move(parser.line);
   } catch (const std::exception& error) {
@@ -269,8 +332,32 @@ std::string summary(const Config& config) {
                      count(nodes, "node"), count(config.namespaces.size(), "namespace"));
 }
 
-std::string_view help_text() noexcept {
-  return kHelp;
+std::string help_text(std::string_view command) {
+  if (command.empty()) return std::string(kHelp);
+  const Parser parser;
+  const CLI::App& app = *parser.app.get_subcommand(std::string(command));
+  HelpPart usage;
+  HelpPart own;
+  HelpPart shared;
+  std::string heading;
+  for (std::string_view rest = kHelp; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n') + 1);
+    rest.remove_prefix(line.size());
+    if (!line.starts_with(' ')) {
+      heading = line.substr(0, line.find(':'));
+      own.begin(names(heading, command));
+      own.take(line);
+    } else if (heading == "usage") {
+      if (line.starts_with("  tokenring")) usage.begin(names(line, command));
+      usage.take(line);
+    } else if (heading == "options") {
+      if (line.starts_with("  -")) shared.begin(takes(app, line));
+      shared.take(line);
+    } else {
+      own.take(line);
+    }
+  }
+  return fmt::format("usage:\n{}\n{}{}", usage.text, own.text, shared.text);
 }
 
 std::vector<std::string> option_names() {

@@ -20,6 +20,7 @@ struct CommandLine {
     kCheck,
     kWhere,
     kKeygen,
+    kKeys,
     kSeal,
     kOpen,
     kTrain,
@@ -30,6 +31,7 @@ struct CommandLine {
   };
 
   Action action = Action::kRun;
+  std::string help_of;              // Of kHelp: a command; empty: all.
   std::string config_file;          // Empty: the defaults.
   std::vector<std::string> listen;  // Each of these three overrides the file unless empty.
   std::vector<std::string> nodes;
@@ -40,7 +42,8 @@ struct CommandLine {
   std::string import_file;
   std::string import_pool;  // Empty: the only one.
   KeygenOptions keygen;
-  SealCommand seal;  // For opening too.
+  std::string keys_file;  // Of kKeys.
+  SealCommand seal;       // For opening too.
   TrainOptions train;
 };
 
@@ -54,7 +57,8 @@ struct CommandLine {
 // One line for --check: what the configuration comes to.
 [[nodiscard]] std::string summary(const Config& config);
 
-[[nodiscard]] std::string_view help_text() noexcept;
+// All of it, or what is about one command: its usage, its own part and the options that it takes.
+[[nodiscard]] std::string help_text(std::string_view command = {});
 // The long names of every option, as the parser has them: for the test of help_text().
 [[nodiscard]] std::vector<std::string> option_names();
 

@@ -78,13 +78,15 @@ std::optional<int> without_config(const CommandLine& line) {
   const UnixTime now{std::time(nullptr)};
   switch (line.action) {
     case CommandLine::Action::kHelp:
-      fmt::print("{}", help_text());
+      fmt::print("{}", help_text(line.help_of));
       return 0;
     case CommandLine::Action::kVersion:
       fmt::print("tokenring {}\n", TOKENRING_VERSION);
       return 0;
     case CommandLine::Action::kKeygen:
       return keygen(line.keygen, system_entropy(), std::cout, std::cerr);
+    case CommandLine::Action::kKeys:
+      return list_keys(line.keys_file, std::cout, std::cerr);
     case CommandLine::Action::kSeal:
       return seal_value(line.seal, now, system_entropy(), std::cin, std::cout, std::cerr);
     case CommandLine::Action::kOpen:

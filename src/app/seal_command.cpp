@@ -121,7 +121,9 @@ std::string key_line(std::string_view word, Entropy& entropy) {
   if (!entropy.fill(key.bytes())) return {};
   std::string text(base64_size(key.size()), '\0');
   encode_key_base64(key.bytes(), text.data());
-  return fmt::format("{} {}\n", word, text);
+  const bool is_master = word == "primary" || word == "master";
+  const std::string id = is_master ? fmt::format(" # {:08x}", Keyring::id_of(key.bytes())) : "";
+  return fmt::format("{} {}{}\n", word, text, id);
 }
 
 }  // namespace
@@ -140,6 +142,14 @@ int keygen(const KeygenOptions& options, Entropy& entropy, std::ostream& out,
   }
   out << file.text << std::flush;
   return out ? 0 : fail(errors, "keygen: cannot write");
+}
+
+int list_keys(const std::string& path, std::ostream& out, std::ostream& errors) {
+  const KeyringResult keyring = read_key_file(path);
+  if (!keyring) return fail(errors, keyring.error());
+  for (std::size_t n = 0; n < (*keyring)->master_count(); ++n)
+    out << fmt::format("{:08x} {}\n", (*keyring)->key_id(n), n == 0 ? "primary" : "master");
+  return out ? 0 : fail(errors, "keys: cannot write");
 }
 
 int seal_value(const SealCommand& command, UnixTime now, Entropy& entropy, std::istream& in,

@@ -35,6 +35,8 @@ struct TrainOptions {
 };
 
 int keygen(const KeygenOptions& options, Entropy& entropy, std::ostream& out, std::ostream& errors);
+// The ids by which values and `stats keys` name the master keys of a file.
+int list_keys(const std::string& path, std::ostream& out, std::ostream& errors);
 // The value from `in` to its envelope on `out`.
 int seal_value(const SealCommand& command, UnixTime now, Entropy& entropy, std::istream& in,
                std::ostream& out, std::ostream& errors);

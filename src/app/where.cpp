@@ -37,9 +37,17 @@ SeenKey seen_key(const Snapshot& snapshot, const Namespace& space, std::string_v
   return {std::move(seen), std::move(route)};
 }
 
+// What the log of a value that does not open calls its key.
+std::string reference_of(const Snapshot& snapshot, const Namespace& space, std::string_view key) {
+  if (snapshot.keyring == nullptr || !space.seal.seals()) return "-";
+  std::string reference(kAuditCharacters, '\0');
+  snapshot.keyring->audit().refer({.space = space.prefix, .key = key}, reference.data());
+  return reference;
+}
+
 // The line for a key; the reason why it has none.
 Result<std::string, std::string> line_for(const Snapshot& snapshot, std::string_view key,
-                                          std::int32_t exptime, UnixTime now) {
+                                          const WhereOptions& options, UnixTime now) {
   if (key.empty()) return unexpected(std::string("an empty key; keys have 1 to 250 bytes"));
   const Namespace* space = snapshot.namespaces.find(key);
   const std::size_t bytes_max =
@@ -56,10 +64,11 @@ Result<std::string, std::string> line_for(const Snapshot& snapshot, std::string_
   const Pool& pool = snapshot.pools[space->pool];
   const SeenKey seen = seen_key(snapshot, *space, key);
   const NodeSpec& node = pool.nodes[pool.ring.owner_of(seen.route)];
-  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}", escaped_key(key),
+  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}{}", escaped_key(key),
                      space->prefix.empty() ? "-" : escaped_key(space->prefix), pool.name,
                      node.name.empty() ? node.address : node.name, escaped_key(seen.key),
-                     life_text(space->life, exptime, now));
+                     life_text(space->life, options.exptime, now),
+                     options.reference ? "\t" + reference_of(snapshot, *space, key) : "");
 }
 
 }  // namespace
@@ -68,7 +77,7 @@ int where(const Snapshot& snapshot, const WhereOptions& options, UnixTime now, s
           std::ostream& out, std::ostream& errors) {
   int exit_code = 0;
   const auto answer = [&](std::string_view text) {
-    const auto line = line_for(snapshot, unescaped_key(text), options.exptime, now);
+    const auto line = line_for(snapshot, unescaped_key(text), options, now);
     if (line) {
       out << *line << '\n';
     } else {

@@ -92,12 +92,6 @@ std::string Draft::missing() const {
   return {};
 }
 
-std::uint32_t key_id_of(std::span<const unsigned char> master) {
-  char id[4];
-  Hkdf(master).derive("kid", {}, {reinterpret_cast<unsigned char*>(id), sizeof id});
-  return load_u32(id);
-}
-
 Result<Draft, std::string> read_draft(std::string_view text, std::string_view file_name) {
   if (text.size() > Keyring::kTextBytesMax) {
     return unexpected(fmt::format("{}: is longer than {} bytes; no key file is", file_name,
@@ -130,7 +124,7 @@ Result<std::shared_ptr<const Keyring>, std::string> Keyring::parse(std::string_v
       (draft.count_of(Draft::kMaster) + draft.count_of(Draft::kPrimary)) * kKeyBytes);
   const auto add_master = [&](std::span<const unsigned char> key) {
     std::memcpy(ring->masters_->data() + ring->key_ids_.size() * kKeyBytes, key.data(), kKeyBytes);
-    ring->key_ids_.push_back(key_id_of(key));
+    ring->key_ids_.push_back(id_of(key));
   };
   for (const Draft::Role wanted : {Draft::kPrimary, Draft::kMaster, Draft::kBlind, Draft::kAudit}) {
     for (std::size_t i = 0; i < draft.count; ++i) {
@@ -151,6 +145,12 @@ Result<std::shared_ptr<const Keyring>, std::string> Keyring::parse(std::string_v
         "{}: two master keys have one key id, by chance; make one of them anew", file_name));
   }
   return std::shared_ptr<const Keyring>(ring);
+}
+
+std::uint32_t Keyring::id_of(std::span<const unsigned char> master) {
+  char id[4];
+  Hkdf(master).derive("kid", {}, {reinterpret_cast<unsigned char*>(id), sizeof id});
+  return load_u32(id);
 }
 
 bool Keyring::memory_is_locked() const noexcept {

@@ -151,6 +151,8 @@ class WhatTheOperatorSees(SealedCase):
         ids = [envelope.key_id(base64.b64decode(key)).hex() for key in (old, new)]
         self.assertEqual(self.key_stats(wire), {f"{ids[1]}:role": "primary", f"{ids[1]}:opened": "1",
                                                 f"{ids[0]}:role": "master", f"{ids[0]}:opened": "3"})
+        listed = subprocess.run([BINARY, "keys", self.keys.path], capture_output=True, text=True, check=True)
+        self.assertEqual(listed.stdout, f"{ids[1]} primary\n{ids[0]} master\n")
         self.ask(self.wire(self.proxy()), b"stats keys\r\n", b"END\r\n")
 
     @unittest.skipIf(envelope is None, "needs python3-cryptography")
@@ -164,6 +166,9 @@ class WhatTheOperatorSees(SealedCase):
         reference = envelope.audit_reference(self.keys.keys()["audit"], SPACE, key).decode()
         proxy.says(f'warn seal: a value did not open: plaintext (namespace "sess:", key reference {reference}, '
                    f"node {node.address}, worker 0)")
+        found = subprocess.run([BINARY, "where", "-c", proxy.config_file.name, "--reference", key.decode(), "other"],
+                               capture_output=True, text=True, check=True)
+        self.assertEqual([line.split("\t")[6] for line in found.stdout.splitlines()], [reference, "-"])
         # A storm of them is thinned out, and what is only over is no event.
         behind.set(self.blinded(key), envelope.seal(self.keys.keys()["primary"], SPACE, key, b"x", exp=5))
         for _ in range(20):

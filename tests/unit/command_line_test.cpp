@@ -82,6 +82,8 @@ TEST_CASE("each option has its place") {
   CHECK(parsed({"--version"}).action == Action::kVersion);
   CHECK(parsed({"--help"}).action == Action::kHelp);
   CHECK(parsed({"where", "-h"}).action == Action::kHelp);
+  CHECK(parsed({"where", "-h"}).help_of == "where");
+  CHECK(parsed({"--help"}).help_of.empty());
   CHECK_FALSE(parsed({}).workers.has_value());
 }
 
@@ -146,6 +148,15 @@ TEST_CASE("a bad command line is one line") {
   }
 }
 
+TEST_CASE("what is no number is told with its option") {
+  CHECK(error_of({"where", "--exptime", "x", "k"}) ==
+        "tokenring: --exptime: \"x\" is no number that it can take; see tokenring --help");
+  CHECK(
+      error_of({"where", "--exptime", "99999999999", "k"}) ==
+      "tokenring: --exptime: \"99999999999\" is no number that it can take; see tokenring --help");
+  CHECK(error_of({"--workers", "x"}).starts_with("tokenring: --workers: "));
+}
+
 TEST_CASE("the command line overrides the file") {
   const auto config =
       effective_config(parsed({"-c", kExamples + "twemproxy.toml", "--listen", "127.0.0.1:1",
@@ -172,6 +183,8 @@ TEST_CASE("nodes without a file are one pool named default") {
 TEST_CASE("what the command line cannot override is an error") {
   CHECK(config_error_of({"--nodes", "a:1,b"}) ==
         "tokenring: --nodes: \"b\" has no port; give \"b:11211\"");
+  for (const char* gap : {"a:1,,b:2", ",a:1", "a:1,"})
+    CHECK(config_error_of({"--nodes", gap}).starts_with("tokenring: --nodes: \"\" is not an addr"));
   CHECK(config_error_of({"--listen", "embedded"}) ==
         "tokenring: --listen: \"embedded\" has no port; give \"embedded:11211\"");
   CHECK(config_error_of({"-c", kExamples + "shared-tier.toml", "--nodes", "a:1"}) ==
@@ -195,6 +208,30 @@ TEST_CASE("the help has every option, its default and three examples") {
   CHECK(examples == 3);
   std::istringstream all(help);
   for (std::string line; std::getline(all, line);) CHECK(line.size() <= 100);
+}
+
+TEST_CASE("the help of a command is its own part and the options that it takes") {
+  const std::string where = help_text("where");
+  CHECK(where.starts_with("usage:\n  tokenring where [-c FILE]"));
+  for (const char* part : {"\nwhere: says", "\n  --exptime N ", "\n  --reference ",
+                           "\n  -c, --config ", "\n  --nodes ", "\n  -h, --help "})
+    CHECK(where.find(part) != std::string::npos);
+  for (const char* part :
+       {"\n  --listen ", "\n  --takeover ", "keygen", "\n  --workers", "examples:"})
+    CHECK(where.find(part) == std::string::npos);
+  for (const char* name : {"reload", "drain", "stop", "status"}) {
+    const std::string help = help_text(name);
+    CHECK(help.find("\nreload, drain, stop, status: ") != std::string::npos);
+    CHECK(help.find("\n  --listen ADDR ...") != std::string::npos);
+    CHECK(help.find("--nodes") == std::string::npos);
+  }
+  for (const char* name : {"import", "keygen", "keys", "seal", "open", "train-dictionary"}) {
+    const std::string help = help_text(name);
+    CAPTURE(help);
+    CHECK(help.starts_with(fmt::format("usage:\n  tokenring {} ", name)));
+    CHECK(std::count(help.begin(), help.end(), '\n') >= 4);
+  }
+  CHECK(help_text("seal").find("[--dictionary FILE] <VALUE >SEALED\n") != std::string::npos);
 }
 
 TEST_CASE("the summary counts what there is") {
@@ -320,4 +357,7 @@ TEST_CASE("keygen makes a file that can be read, of keys that differ") {
   const auto keyring = Keyring::parse(first.str() + line.str(), "keys");
   REQUIRE(keyring);
   CHECK((*keyring)->master_count() == 2);
+  CHECK(first.str().find(fmt::format("= # {:08x}\nblind ", (*keyring)->key_id(0))) !=
+        std::string::npos);
+  CHECK(line.str().ends_with(fmt::format("= # {:08x}\n", (*keyring)->key_id(1))));
 }
