@@ -114,6 +114,7 @@ void serve_me(NodeState& node, Call& call) noexcept {
   if (item->deadline == 0) {
     reply.put("-1");
   } else {
+    reply.put("-");  // memcached's is what is left, negative.
     reply.put_number(item->deadline - call.now);
   }
   reply.put(" la=");

@@ -256,10 +256,10 @@ TEST_CASE("me shows an item's insides and misses as EN") {
   Asking node;
   check(node, {{"me a\n", "EN\n"}, {"ms a 1 T60\nx\n", "HD\n"}});
   node.now.seconds += 3;
-  check(node, {{"me a\n", "ME a exp=57 la=3 cas=1 fetch=no cls=1 size=64\n"},
+  check(node, {{"me a\n", "ME a exp=-57 la=3 cas=1 fetch=no cls=1 size=64\n"},
                {"mg a\n", "HD\n"},
-               {"me a\n", "ME a exp=57 la=0 cas=1 fetch=yes cls=1 size=64\n"},
-               {"me YQ== b\n", "ME a exp=57 la=0 cas=1 fetch=yes cls=1 size=64\n"},
+               {"me a\n", "ME a exp=-57 la=0 cas=1 fetch=yes cls=1 size=64\n"},
+               {"me YQ== b\n", "ME a exp=-57 la=0 cas=1 fetch=yes cls=1 size=64\n"},
                {"me\n", "CLIENT_ERROR bad command line format\n"}});
 }
 
