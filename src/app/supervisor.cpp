@@ -61,6 +61,7 @@ Supervisor::Supervisor(CommandLine line, Config config)
 Supervisor::~Supervisor() {
   for (const auto& worker : workers_) worker->stop();
   for (std::thread& thread : threads_) thread.join();
+  workers_.clear();  // What they did not take any more answers over control_.
 }
 
 void Supervisor::run() {

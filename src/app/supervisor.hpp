@@ -75,8 +75,10 @@ class Supervisor {
                  const Result<std::vector<std::string>, std::string>& found);
   void take_change(const NameBook::Change& change);
   // Builds a snapshot for the workers; an error if there can be none, and then nothing changed.
+  // Workers let go of `taken` as they take it.
   [[nodiscard]] Result<bool, std::string> adopt(const Config& config, const NameBook& book,
-                                                const SealMaterial& material);
+                                                const SealMaterial& material,
+                                                const std::shared_ptr<const void>& taken = {});
   void tell_of_keys() const;
   // Returns what it told the log, a line each.
   std::string tell_warnings() const;

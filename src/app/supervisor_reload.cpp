@@ -58,10 +58,16 @@ void Supervisor::refuse(const Reply& reply, const std::string& error) {
 }
 
 void Supervisor::finish_reload() {
-  const Pending pending = std::move(*pending_);
+  Pending pending = std::move(*pending_);
   pending_.reset();
-  if (const auto adopted = adopt(pending.config, pending.book, pending.material); !adopted)
-    return refuse(pending.reply, adopted.error());
+  // Who asked may rely on it: the answer goes out when the last worker has let go of `taken`.
+  const auto answer = std::make_shared<std::string>();
+  const std::shared_ptr<const void> taken(
+      answer.get(), [this, answer, reply = std::move(pending.reply)](const void*) mutable {
+        control_.post([answer = std::move(answer), reply = std::move(reply)] { reply(*answer); });
+      });
+  if (const auto adopted = adopt(pending.config, pending.book, pending.material, taken); !adopted)
+    return refuse([&](const std::string& text) { *answer = text; }, adopted.error());
   config_ = pending.config;
   book_ = pending.book;
   material_ = pending.material;
@@ -76,7 +82,7 @@ void Supervisor::finish_reload() {
     more += '\n';
   }
   more += tell_warnings();
-  pending.reply(fmt::format("ok: {}: {}\n{}", line_.config_file, text, more));
+  *answer = fmt::format("ok: {}: {}\n{}", line_.config_file, text, more);
 }
 
 // What hangs on sockets, threads and memory that are there stays, and the operator is told.
@@ -144,13 +150,14 @@ std::string Supervisor::tell_warnings() const {
 }
 
 Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book,
-                                            const SealMaterial& material) {
+                                            const SealMaterial& material,
+                                            const std::shared_ptr<const void>& taken) {
   const Tallies* before = snapshot_ == nullptr ? nullptr : snapshot_->tallies.get();
   auto snapshot = make_snapshot(config, book.names(), material, before);
   if (!snapshot) return unexpected(snapshot.error());
   snapshot_ = *std::move(snapshot);
   nodes_ = std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, book, *snapshot_));
-  for (const auto& worker : workers_) worker->adopt(snapshot_, nodes_);
+  for (const auto& worker : workers_) worker->adopt(snapshot_, nodes_, taken);
   return true;
 }
 

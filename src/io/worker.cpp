@@ -84,10 +84,12 @@ void Worker::finish() noexcept {
 }
 
 void Worker::adopt(std::shared_ptr<const Snapshot> snapshot,
-                   std::shared_ptr<const std::vector<NodeAddress>> nodes) noexcept {
+                   std::shared_ptr<const std::vector<NodeAddress>> nodes,
+                   std::shared_ptr<const void> taken) noexcept {
   post([&](Mail& mail) {
     mail.snapshot = std::move(snapshot);
     mail.nodes = std::move(nodes);
+    mail.taken.push_back(std::move(taken));
   });
 }
 

@@ -58,9 +58,11 @@ class Worker {
   // After drain(): serve nothing more, and end when all that is owed is sent, kFinishMs at most.
   void finish() noexcept;
   static constexpr std::int64_t kFinishMs = 1'000;
-  // Serve by another configuration; `nodes` by backend of `snapshot`. Clients do not notice.
+  // Serve by another configuration; `nodes` by backend of `snapshot`. Clients do not notice. Lets
+  // go of `taken` when that is done.
   void adopt(std::shared_ptr<const Snapshot> snapshot,
-             std::shared_ptr<const std::vector<NodeAddress>> nodes) noexcept;
+             std::shared_ptr<const std::vector<NodeAddress>> nodes,
+             std::shared_ptr<const void> taken) noexcept;
 
  private:
   enum class Kind : std::uint8_t { kListener, kWake, kClient, kLink };
@@ -88,6 +90,7 @@ class Worker {
     bool finishes = false;
     std::shared_ptr<const Snapshot> snapshot;
     std::shared_ptr<const std::vector<NodeAddress>> nodes;
+    std::vector<std::shared_ptr<const void>> taken;
   };
   struct Held {
     ClientId id;
