@@ -31,12 +31,15 @@ std::string World::check_lives() {
       for (const std::string& key : peer.client->keys()) {
         for (const std::string_view tail : {"", "#"}) {
           if (!key.starts_with(kCappedPrefix)) continue;
-          const std::string seen =
-              node_says(node, fmt::format("me {}\r\n", node_key(key + std::string(tail))));
+          const std::string item = node_key(key + std::string(tail));
+          std::string seen = node_says(node, fmt::format("me {}\r\n", item));
           const std::size_t exp = seen.find(" exp=");
           if (exp == std::string::npos) continue;
-          const std::int64_t left = std::stol(seen.substr(exp + 5));
-          if (left < 0 || left > kCapS) return "beyond its cap: " + seen;
+          const std::int64_t left = -std::stol(seen.substr(exp + 5));
+          const bool may_be_endless = left == 1;  // A second, or no end at all: mg tells.
+          if (may_be_endless) seen += node_says(node, fmt::format("mg {} t\r\n", item));
+          const bool is_endless = may_be_endless && seen.find(" t-1") != std::string::npos;
+          if (is_endless || left < 0 || left > kCapS) return "beyond its cap: " + seen;
         }
       }
     }
