@@ -1,4 +1,4 @@
-// Counts what a test binary allocates. Include in one file of a binary: it replaces operator new,
+// Counts what a binary allocates. Include in one file of a binary: it replaces operator new,
 // except under the thread sanitizer, which brings its own and then counts nothing.
 #pragma once
 

@@ -5,12 +5,12 @@
 
 #include <cstring>
 #include <memory>
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "seal_keys.hpp"
+#include "seeded_entropy.hpp"
 #include "tokenring/envelope.hpp"
 
 namespace tokenring::seal_kit {
@@ -29,20 +29,6 @@ inline std::shared_ptr<const NamespaceKeys> namespace_keys(std::string_view text
   const std::vector<std::string> names{"sess", "auth_token:", ""};
   return NamespaceKeys::derive(*keyring_of(text), names);
 }
-
-class SeededEntropy final : public Entropy {
- public:
-  explicit SeededEntropy(std::uint64_t seed = 1) : random_(seed) {}
-  [[nodiscard]] bool fill(std::span<unsigned char> out) noexcept override {
-    if (fails) return false;
-    for (unsigned char& byte : out) byte = static_cast<unsigned char>(random_());
-    return true;
-  }
-  bool fails = false;
-
- private:
-  std::mt19937_64 random_;
-};
 
 inline std::string bytes_of_hex(std::string_view hex) {
   std::string bytes;
