@@ -1,13 +1,12 @@
 // What sealing and blinding cost, next to the least that OpenSSL can do: a context that was keyed
 // once, where a message sets the nonce only. The additional data is the same.
-#include <benchmark/benchmark.h>
 #include <openssl/evp.h>
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "micro.hpp"
 #include "seal/blind.hpp"
 #include "tokenring/envelope.hpp"
 #include "unit/count_openssl_allocations.hpp"
@@ -15,6 +14,7 @@
 
 using namespace tokenring;
 using namespace tokenring::seal_kit;
+using tokenring::micro::Loop;
 
 namespace {
 
@@ -34,22 +34,6 @@ Sealer& sealer() {
                        system_entropy());
   return sealer;
 }
-
-// Counts what the loop allocates, and tells it for each round.
-class Loop {
- public:
-  explicit Loop(benchmark::State& state) : state_(state), before_(allocations) {}
-  ~Loop() {
-    state_.counters["allocations"] = benchmark::Counter(static_cast<double>(allocations - before_),
-                                                        benchmark::Counter::kAvgIterations);
-  }
-  Loop(const Loop&) = delete;
-  Loop& operator=(const Loop&) = delete;
-
- private:
-  benchmark::State& state_;
-  std::size_t before_;
-};
 
 const unsigned char* bytes_of(const std::string& text) {
   return reinterpret_cast<const unsigned char*>(text.data());
@@ -166,24 +150,17 @@ void blind_with_tag(benchmark::State& state) {
   }
 }
 
-// The least of several repetitions is what the code costs; the rest is what else the machine does.
-void least(benchmark::internal::Benchmark* bench) {
-  bench->Repetitions(60)->MinTime(0.003)->ReportAggregatesOnly()->ComputeStatistics(
-      "least", [](const std::vector<double>& times) {
-        return *std::min_element(times.begin(), times.end());
-      });
-}
 void sizes(benchmark::internal::Benchmark* bench) {
   for (const int size : {64, 256, 1024, 4096, 65536}) bench->Arg(size);
-  least(bench);
+  micro::least(bench);
 }
 
 BENCHMARK(raw_seal)->Apply(sizes);
 BENCHMARK(seal)->Apply(sizes);
 BENCHMARK(raw_open)->Apply(sizes);
 BENCHMARK(open)->Apply(sizes);
-BENCHMARK(blind)->Arg(24)->Arg(1024)->Arg(8000)->Apply(least);
-BENCHMARK(blind_with_tag)->Arg(1)->Arg(100)->Arg(100000)->Apply(least);
+BENCHMARK(blind)->Arg(24)->Arg(1024)->Arg(8000)->Apply(micro::least);
+BENCHMARK(blind_with_tag)->Arg(1)->Arg(100)->Arg(100000)->Apply(micro::least);
 
 }  // namespace
 
