@@ -15,6 +15,7 @@ test=(
   clang libclang-rt-14-dev clang-format python3 python3-cryptography git openssl
   memcached python3-pymemcache python3-pylibmc libmemcached-dev libmemcached-tools
   php-cli php-memcached libcache-memcached-fast-perl
+  valgrind strace
 )
 bench=(python3 git memcached nutcracker haproxy linux-perf valgrind libbenchmark-dev)
 
