@@ -1,5 +1,6 @@
 // What callgrind counts: fixed requests through an engine, without sockets.
-//   cost_requests          checks each reply and prints what this program was built with
+//   cost_requests           checks each reply and prints what this program was built with
+//   cost_requests --whole   has callgrind collect what is not the engine, too, and who calls whom
 // Under callgrind each row is a dump of its own, named in its trigger: run.py reads them.
 #include <fmt/format.h>
 #include <gnu/libc-version.h>
@@ -92,7 +93,7 @@ std::vector<Row> rows() {
   };
 }
 
-void run(const Row& row) {
+void run(const Row& row, bool collects_whole) {
   EngineRig rig(row.options);
   if (!row.before.empty()) rig.ask(row.before);
   const auto ask = [&] {
@@ -104,7 +105,7 @@ void run(const Row& row) {
             rig.nodes_asked() == row.options.nodes);
   const std::string name = fmt::format("{}={}", row.name, kRounds * row.requests);
   CALLGRIND_ZERO_STATS;
-  rig.collect();
+  if (!collects_whole) rig.collect();
   for (int i = 0; i < kRounds; ++i) ask();
   CALLGRIND_DUMP_STATS_AT(name.c_str());
 }
@@ -128,13 +129,14 @@ bool has_aes() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  const bool collects_whole = argc > 1 && std::string_view(argv[1]) == "--whole";
   fmt::print("{}, glibc {}, {}\n", TOKENRING_BUILD, ::gnu_get_libc_version(), processor());
   for (const Row& row : rows()) {
     if (row.options.seals && !has_aes())
       fmt::print("skipped: {}: no AES instructions\n", row.name);
     else
-      run(row);
+      run(row, collects_whole);
   }
   return 0;
 }
