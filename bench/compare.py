@@ -34,7 +34,7 @@ def parse():
     parser.add_argument("--load", choices=("auto", "own", "memtier"), default="auto",
                         help="load driver; auto: memtier_benchmark when on PATH, else bench/load")
     parser.add_argument("--rate", type=float, default=0, help="open loop at this many requests/s (own driver)")
-    parser.add_argument("--binary", default=f"{peers.ROOT}/build-release/src/app/tokenring")
+    parser.add_argument("--binary", default=f"{peers.ROOT}/build-pgo/src/app/tokenring")
     parser.add_argument("--tokenring-args", default="", help="more arguments for it, e.g. '-c FILE'")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--no-syscalls", action="store_true")

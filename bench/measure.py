@@ -75,7 +75,7 @@ class OwnLoad:
     """bench/load: checks that every value belongs to its key."""
 
     name = "load"
-    binary = f"{ROOT}/build-release/bench/load"
+    binary = f"{ROOT}/build-pgo/bench/load"
 
     def run(self, port, prefix, w, seconds, rate=0):
         return self._call(port, prefix, w, "--clients", w.clients, "--pipeline", w.pipeline, "--ratio",
