@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 #include <utility>
 
@@ -225,7 +226,7 @@ void Worker::tell_of_accepts() noexcept {
   tell_accepts_at_ = now_.instant.plus_ms(kTellAcceptsMs);
   if (const int error = std::exchange(accept_error_, 0); error != 0) {
     log_event(LogLevel::kWarn, LogEvent::kAccept, "cannot take new connections: {} (worker {})",
-              std::system_category().message(error), options_.index);
+              ::strerrordesc_np(error), options_.index);
   }
   if (const std::uint64_t count = std::exchange(refused_clients_, 0); count != 0) {
     log_event(LogLevel::kWarn, LogEvent::kClients,
@@ -271,11 +272,11 @@ void Worker::handle(std::uint64_t data, std::uint32_t events) noexcept {
 }
 
 void Worker::watch(int fd, Kind kind, std::uint32_t index, std::uint32_t generation,
-                   std::uint32_t events) noexcept {
+                   std::uint32_t events, int how) noexcept {
   epoll_event event{};
   event.events = events;
   event.data.u64 = packed(static_cast<std::uint8_t>(kind), index, generation);
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+  ::epoll_ctl(epoll_.get(), how, fd, &event);
 }
 
 // ---- The engine's wishes
@@ -283,7 +284,7 @@ void Worker::watch(int fd, Kind kind, std::uint32_t index, std::uint32_t generat
 void Worker::carry_out() noexcept {
   engine_.resume(now_);
   while (!engine_.outbox().empty()) {
-    std::swap(work_, engine_.outbox());
+    work_.swap(engine_.outbox());
     for (const LinkId id : work_.close_links) close_link(id);
     for (const NodeEvent& event : work_.node_events) tell(event);
     for (const SealEvent& event : work_.seal_events) tell(event);

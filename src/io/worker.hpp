@@ -3,6 +3,8 @@
 // The loop is our own rather than Asio's: see src/ARCHITECTURE.md, "Decisions".
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -92,6 +94,11 @@ class Worker {
     std::shared_ptr<const std::vector<NodeAddress>> nodes;
     std::vector<std::shared_ptr<const void>> taken;
   };
+  // Room to write is asked for only by those that wait for it: a socket whose input was read before
+  // its event came would else wake the worker for nothing.
+  static constexpr std::uint32_t kReadable = EPOLLIN | EPOLLRDHUP | EPOLLET;
+  static constexpr std::uint32_t kWritable = kReadable | EPOLLOUT;
+
   struct Held {
     ClientId id;
     Instant since;
@@ -126,8 +133,8 @@ class Worker {
   void flush_held() noexcept;
   void flush_client(ClientId id) noexcept;
   void lose_client(ClientId id) noexcept;
-  void watch(int fd, Kind kind, std::uint32_t index, std::uint32_t generation,
-             std::uint32_t events) noexcept;
+  void watch(int fd, Kind kind, std::uint32_t index, std::uint32_t generation, std::uint32_t events,
+             int how = EPOLL_CTL_ADD) noexcept;
   [[nodiscard]] ClientSocket* client_socket(ClientId id) noexcept;
   [[nodiscard]] LinkSocket* link_socket(LinkId id) noexcept;
 

@@ -54,8 +54,7 @@ void Worker::accept_clients(std::uint32_t listener) noexcept {
     set_no_delay(fd.get());
     const ClientId id = engine_.open_client(options_.listeners[listener].address);
     if (id.index >= clients_.size()) clients_.resize(id.index + 1);
-    watch(fd.get(), Kind::kClient, id.index, id.generation,
-          EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    watch(fd.get(), Kind::kClient, id.index, id.generation, kReadable);
     ClientSocket& socket = clients_[id.index];
     socket.fd = std::move(fd);
     socket.generation = id.generation;
@@ -69,6 +68,7 @@ void Worker::handle_client(ClientId id, std::uint32_t events) noexcept {
   id.generation = socket->generation;
   if ((events & EPOLLOUT) != 0 && socket->blocked) {
     socket->blocked = false;
+    watch(socket->fd.get(), Kind::kClient, id.index, id.generation, kReadable, EPOLL_CTL_MOD);
     flush_client(id);
   }
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
@@ -146,6 +146,7 @@ void Worker::flush_client(ClientId id) noexcept {
       if (errno == EINTR) continue;
       if (!would_block()) return lose_client(id);
       socket->blocked = true;
+      watch(socket->fd.get(), Kind::kClient, id.index, id.generation, kWritable, EPOLL_CTL_MOD);
       return;
     }
     if (!engine_.client_sent(id, static_cast<std::size_t>(n))) return;

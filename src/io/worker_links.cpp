@@ -45,8 +45,7 @@ void Worker::open_link(LinkId id) noexcept {
   }
   socket.fd = std::move(fd).value();
   socket.connecting = true;
-  watch(socket.fd.get(), Kind::kLink, id.index, id.generation,
-        EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+  watch(socket.fd.get(), Kind::kLink, id.index, id.generation, kWritable);
 }
 
 void Worker::close_link(LinkId id) noexcept {
@@ -70,10 +69,12 @@ void Worker::handle_link(LinkId id, std::uint32_t events) noexcept {
     if (const std::error_code error = connect_result(socket->fd.get()))
       return engine_.link_lost(id, now_, why_not_connected(error));
     socket->connecting = false;
+    watch(socket->fd.get(), Kind::kLink, id.index, id.generation, kReadable, EPOLL_CTL_MOD);
     engine_.link_connected(id, now_);
   }
   if ((events & EPOLLOUT) != 0 && socket->blocked) {
     socket->blocked = false;
+    watch(socket->fd.get(), Kind::kLink, id.index, id.generation, kReadable, EPOLL_CTL_MOD);
     flush_link(id);
   }
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
@@ -107,6 +108,7 @@ void Worker::flush_link(LinkId id) noexcept {
       if (errno == EINTR) continue;
       if (!would_block()) return engine_.link_lost(id, now_, std::system_category().message(errno));
       socket->blocked = true;
+      watch(socket->fd.get(), Kind::kLink, id.index, id.generation, kWritable, EPOLL_CTL_MOD);
       return;
     }
     out->consume(static_cast<std::size_t>(n));

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "base/buffer.hpp"
@@ -68,20 +69,19 @@ struct Outbox {
 
   static constexpr std::size_t kSealEventsMax = 8;
 
+  static auto lists(auto& of) noexcept {
+    return std::tie(of.open_links, of.close_links, of.flush_links, of.flush_clients,
+                    of.read_clients, of.close_clients, of.node_events, of.seal_events);
+  }
   [[nodiscard]] bool empty() const noexcept {
-    return open_links.empty() && close_links.empty() && flush_links.empty() &&
-           flush_clients.empty() && read_clients.empty() && close_clients.empty() &&
-           node_events.empty() && seal_events.empty();
+    return std::apply([](const auto&... list) { return (list.empty() && ...); }, lists(*this));
   }
   void clear() noexcept {
-    open_links.clear();
-    close_links.clear();
-    flush_links.clear();
-    flush_clients.clear();
-    read_clients.clear();
-    close_clients.clear();
-    node_events.clear();
-    seal_events.clear();
+    std::apply([](auto&... list) { (list.clear(), ...); }, lists(*this));
+  }
+  void swap(Outbox& other) noexcept {
+    auto theirs = lists(other);
+    lists(*this).swap(theirs);
   }
 };
 

@@ -1,4 +1,5 @@
 """The log as an operator and the journal see it."""
+import json
 import os
 import re
 import socket
@@ -33,8 +34,10 @@ class Logging(Case):
                 server.bind(("127.0.0.1", 0))
                 server.listen()
             http_port, rude_port, closed_port = http.getsockname()[1], rude.getsockname()[1], free_port()
-            proxy = self.proxy((), "--nodes", f"127.0.0.1:{http_port},127.0.0.1:{rude_port},127.0.0.1:{closed_port},"
-                               "no.such.host.invalid:11211")
+            nodes = [f"127.0.0.1:{port}" for port in (http_port, rude_port, closed_port)]
+            nodes.append("no.such.host.invalid:11211")
+            # Nobody is to lose patience while this test is at another node.
+            proxy = self.proxy((), config=f'[pools.main]\nnodes = {json.dumps(nodes)}\nconnect_timeout = "60s"\n')
             with http.accept()[0] as peer:
                 self.assertEqual(peer.recv(100), b"version\r\n")
                 peer.sendall(b"HTTP/1.1 400 \x01Bad\r\nConnection: close\r\n\r\n" + b"x" * 1000)
