@@ -15,7 +15,7 @@ test=(
   clang libclang-rt-14-dev clang-format python3 python3-cryptography git openssl
   memcached python3-pymemcache python3-pylibmc libmemcached-dev libmemcached-tools
   php-cli php-memcached libcache-memcached-fast-perl
-  valgrind strace
+  valgrind strace prometheus
 )
 bench=(python3 git memcached nutcracker haproxy linux-perf valgrind libbenchmark-dev)
 
@@ -58,7 +58,7 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 
-# memcached, nutcracker and haproxy come with services that would take port 11211 and others:
+# memcached, nutcracker, haproxy and prometheus come with services that would take port 11211 and others:
 # a policy for the time of the installation keeps them from being started.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then

@@ -14,6 +14,7 @@ namespace tokenring {
 // X(enumerator, memcached's own name of the counter, or ours).
 #define TOKENRING_COUNTERS(X)                     \
   X(kCurrConnections, "curr_connections")         \
+  X(kBufferBytes, "buffer_bytes")                 \
   X(kTotalConnections, "total_connections")       \
   X(kRejectedConnections, "rejected_connections") \
   X(kCmdGet, "cmd_get")                           \
@@ -54,6 +55,11 @@ inline constexpr std::array kCounterNames = {
 #undef X
 };
 
+// Those that are of the moment, and not counts.
+constexpr bool is_gauge(Counter counter) noexcept {
+  return counter == Counter::kCurrConnections || counter == Counter::kBufferBytes;
+}
+
 class Counters {
  public:
   // One writer: no read-modify-write instruction is needed.
@@ -62,6 +68,9 @@ class Counters {
     value.store(value.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
   void subtract(Counter counter, std::uint64_t n = 1) noexcept { add(counter, 0 - n); }
+  void set(Counter counter, std::uint64_t n) noexcept {
+    values_[static_cast<std::size_t>(counter)].store(n, std::memory_order_relaxed);
+  }
   [[nodiscard]] std::uint64_t get(std::size_t index) const noexcept {
     return values_[index].load(std::memory_order_relaxed);
   }
@@ -87,8 +96,7 @@ struct CounterBoard {
   }
   void reset() noexcept {
     for (std::size_t i = 0; i < at_reset_.size(); ++i)
-      if (i != static_cast<std::size_t>(Counter::kCurrConnections))
-        at_reset_[i].store(sum(i), std::memory_order_relaxed);
+      if (!is_gauge(static_cast<Counter>(i))) at_reset_[i].store(sum(i), std::memory_order_relaxed);
   }
 
  private:

@@ -226,8 +226,9 @@ std::string Engine::latency_stats() const {
   return text + "END\r\n";
 }
 
-// What there is to tell of the links, for readers in other threads.
+// What there is to tell of buffers and links, for readers in other threads.
 void Engine::publish() noexcept {
+  options_.counters->set(Counter::kBufferBytes, pool_.bytes_lent());
   if (snapshot_->tallies == nullptr) return;
   NodeTallies& nodes = snapshot_->tallies->nodes;
   for (std::uint32_t backend = 0; backend < snapshot_->backend_count(); ++backend) {
