@@ -34,7 +34,8 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
   X(kNodeOutOfStep, "node out of step")              \
   X(kSeal, "seal") /* Values that do not open. */    \
   X(kAccept, "accept")                               \
-  X(kClients, "clients") /* Too many. */
+  X(kClients, "clients") /* Too many. */             \
+  X(kAdmin, "admin")
 
 enum class LogEvent : std::uint8_t {
 #define X(enumerator, name) enumerator,

@@ -1,0 +1,112 @@
+#include "app/http.hpp"
+
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <algorithm>
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::string_view kHeadEnd = "\r\n\r\n";
+constexpr std::string_view kTooLarge =
+    "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: "
+    "0\r\n\r\n";
+constexpr std::string_view kBadRequest =
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+// What httplib takes for a connection: a request that is there, and room for its answer.
+class Memory final : public httplib::Stream {
+ public:
+  explicit Memory(std::string_view request) : request_(request) {}
+
+  [[nodiscard]] bool is_readable() const override { return !request_.empty(); }
+  [[nodiscard]] bool is_writable() const override { return true; }
+  ssize_t read(char* to, std::size_t size) override {
+    const std::size_t count = request_.copy(to, size);
+    request_.remove_prefix(count);
+    return static_cast<ssize_t>(count);
+  }
+  ssize_t write(const char* from, std::size_t size) override {
+    answer_.append(from, size);
+    return static_cast<ssize_t>(size);
+  }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  [[nodiscard]] socket_t socket() const override { return INVALID_SOCKET; }
+
+  [[nodiscard]] std::string take() noexcept { return std::move(answer_); }
+
+ private:
+  std::string_view request_;
+  std::string answer_;
+};
+
+std::string_view bearer_of(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer ";
+  const bool fits =
+      authorization.size() > kScheme.size() &&
+      std::equal(kScheme.begin(), kScheme.end(), authorization.begin(), [](char a, char b) {
+        return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b - 'A' + 'a') : b);
+      });
+  return fits ? authorization.substr(kScheme.size()) : std::string_view();
+}
+
+// Of what a request may ask for in its head nothing is kept that would make much of little: parts
+// of an answer many times over, the slowest compression, a wait for its body.
+void tame(httplib::Request& request) {
+  request.ranges.clear();
+  request.headers.erase("Expect");
+  const bool takes_gzip =
+      request.get_header_value("Accept-Encoding").find("gzip") != std::string::npos;
+  request.headers.erase("Accept-Encoding");
+  if (takes_gzip) request.set_header("Accept-Encoding", "gzip");
+}
+
+}  // namespace
+
+class Http::Grammar final : public httplib::Server {
+ public:
+  explicit Grammar(Http::Handler handler) {
+    // Before routing, which would match paths by regular expressions.
+    set_pre_routing_handler([handler = std::move(handler)](const httplib::Request& request,
+                                                           httplib::Response& response) {
+      if (request.method != "GET" && request.method != "HEAD") {
+        response.status = 405;
+        response.set_header("Allow", "GET, HEAD");
+        response.set_content("method not allowed\n", "text/plain; charset=utf-8");
+        return HandlerResponse::Handled;
+      }
+      const std::string authorization = request.get_header_value("Authorization");
+      HttpAnswer answer = handler({.path = request.path, .bearer = bearer_of(authorization)});
+      response.status = answer.status;
+      response.set_header("Cache-Control", "no-store");
+      response.set_header("Accept-Ranges", "none");
+      if (answer.status == 401) response.set_header("WWW-Authenticate", "Bearer");
+      response.set_content(std::move(answer.body), answer.type);
+      return HandlerResponse::Handled;
+    });
+  }
+
+  std::string answer(std::string_view request) {
+    Memory memory(request);
+    bool closed = false;
+    process_request(memory, true, closed, tame);
+    std::string answer = memory.take();
+    return answer.empty() ? std::string(kBadRequest) : answer;
+  }
+};
+
+Http::Http(Handler handler) : grammar_(std::make_unique<Grammar>(std::move(handler))) {}
+
+Http::~Http() = default;
+
+std::optional<std::string> Http::answer(std::string_view received, bool is_full) {
+  const std::size_t end = received.find(kHeadEnd);
+  if (end == std::string_view::npos)
+    return is_full ? std::optional<std::string>(kTooLarge) : std::nullopt;
+  return grammar_->answer(received.substr(0, end + kHeadEnd.size()));
+}
+
+}  // namespace tokenring

@@ -1,0 +1,46 @@
+// Http: requests of HTTP/1.0 and 1.1 to their answers, bytes to bytes, by cpp-httplib's grammar. It
+// does no I/O and waits for nothing; see io/port.hpp for what carries the bytes.
+//
+// An answer closes its connection. Of methods there are GET and HEAD; a request's body is not read.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tokenring {
+
+struct HttpRequest {
+  std::string_view path;    // Decoded, without the query.
+  std::string_view bearer;  // The token of `Authorization: Bearer TOKEN` (RFC 6750); empty: none.
+};
+
+struct HttpAnswer {
+  int status = 200;
+  std::string body = {};
+  std::string type = "text/plain; charset=utf-8";
+};
+
+class Http {
+ public:
+  // Only GET and HEAD come to it. Valid answers: 200, 401, 404, 503.
+  using Handler = std::function<HttpAnswer(const HttpRequest&)>;
+
+  explicit Http(Handler handler);
+  ~Http();
+  Http(const Http&) = delete;
+  Http& operator=(const Http&) = delete;
+
+  // The answer to a request whose head is there; nothing: more must come. `is_full`: there will be
+  // no more than this.
+  [[nodiscard]] std::optional<std::string> answer(std::string_view received, bool is_full);
+
+ private:
+  class Grammar;
+  std::unique_ptr<Grammar> grammar_;
+};
+
+}  // namespace tokenring

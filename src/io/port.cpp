@@ -1,0 +1,237 @@
+#include "io/port.hpp"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <asio/executor_work_guard.hpp>
+#include <asio/generic/stream_protocol.hpp>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/write.hpp>
+#include <chrono>
+#include <exception>
+#include <future>
+#include <list>
+#include <thread>
+
+#include "io/log.hpp"
+
+namespace tokenring {
+
+namespace {
+
+using Socket = asio::generic::stream_protocol::socket;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr std::size_t kAcceptsAtOnce = 16;
+constexpr std::size_t kReadBytes = 2048;
+
+}  // namespace
+
+struct Port::State {
+  explicit State(Handler given) : handler(std::move(given)) {}
+
+  void run() noexcept;
+  void await_connection();
+  void accept_some();
+  void pause();
+
+  Handler handler;
+  // Before the context, with which the last of them end.
+  std::list<Session*> reading;  // Those without a whole request, the oldest first.
+  std::size_t sessions = 0;     // Those that were not cut.
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  asio::posix::stream_descriptor listener{context};
+  int family = 0;
+  asio::steady_timer accept_again{context};
+  std::thread thread;
+};
+
+// One connection. Lives as long as something of it is awaited.
+class Port::Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(State& state, Socket socket)
+      : state_(state),
+        socket_(std::move(socket)),
+        deadline_(state.context),
+        place_(state.reading.insert(state.reading.end(), this)) {
+    ++state_.sessions;
+  }
+  ~Session() { leave(); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void start() {
+    arm(kRequestMs);
+    read();
+  }
+
+  // All that is awaited ends, and with it the session.
+  void cut() {
+    leave();
+    std::error_code ignored;
+    socket_.close(ignored);
+    deadline_.cancel();
+  }
+
+ private:
+  void leave_reading() {
+    if (is_reading_) state_.reading.erase(place_);
+    is_reading_ = false;
+  }
+
+  void leave() {
+    leave_reading();
+    if (is_counted_) --state_.sessions;
+    is_counted_ = false;
+  }
+
+  void arm(std::int64_t ms) {
+    deadline_.expires_after(std::chrono::milliseconds(ms));
+    deadline_.async_wait([self = shared_from_this()](const std::error_code& error) {
+      if (!error && self->deadline_.expiry() <= Clock::now()) self->cut();
+    });
+  }
+
+  void read() {
+    socket_.async_read_some(
+        asio::buffer(piece_),
+        [self = shared_from_this()](const std::error_code& error, std::size_t size) {
+          if (error) return self->cut();
+          self->take({self->piece_.data(), size});
+        });
+  }
+
+  void take(std::string_view bytes) {
+    received_ += bytes.substr(0, kRequestBytesMax - received_.size());
+    const bool is_full = received_.size() == kRequestBytesMax;
+    std::optional<std::string> answer = state_.handler(received_, is_full);
+    if (!answer && !is_full) return read();
+    if (!answer || answer->empty()) return cut();
+    leave_reading();
+    answer_ = *std::move(answer);
+    arm(kAnswerMs);
+    asio::async_write(socket_, asio::buffer(answer_),
+                      [self = shared_from_this()](const std::error_code& error, std::size_t) {
+                        if (error) return self->cut();
+                        self->linger();
+                      });
+  }
+
+  // To close with bytes unread would reset the connection, and take the answer with it.
+  void linger() {
+    answer_ = {};
+    received_ = {};
+    std::error_code ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+    arm(kLingerMs);
+    drop(0);
+  }
+
+  void drop(std::size_t dropped) {
+    socket_.async_read_some(
+        asio::buffer(piece_),
+        [self = shared_from_this(), dropped](const std::error_code& error, std::size_t size) {
+          if (error || dropped + size > kLingerBytesMax) return self->cut();
+          self->drop(dropped + size);
+        });
+  }
+
+  State& state_;
+  Socket socket_;
+  asio::steady_timer deadline_;
+  std::list<Session*>::iterator place_;
+  bool is_reading_ = true;
+  bool is_counted_ = true;
+  std::array<char, kReadBytes> piece_;
+  std::string received_;
+  std::string answer_;
+};
+
+// What is thrown (there is no memory) ends the connection whose handler it was.
+void Port::State::run() noexcept {
+  for (;;) {
+    try {
+      context.run();
+      return;
+    } catch (const std::exception& error) {
+      log_event(LogLevel::kError, LogEvent::kAdmin, "a request was given up: {}", error.what());
+    }
+  }
+}
+
+void Port::State::await_connection() {
+  listener.async_wait(asio::posix::stream_descriptor::wait_read,
+                      [this](const std::error_code& error) {
+                        if (!error && listener.is_open()) accept_some();
+                      });
+}
+
+// A few at a time, so that those before them are read before they have to make room.
+void Port::State::accept_some() {
+  for (std::size_t i = 0; i < kAcceptsAtOnce; ++i) {
+    Fd fd(::accept4(listener.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd && would_block()) return await_connection();
+    if (!fd && (errno == ECONNABORTED || errno == EINTR)) continue;
+    if (!fd) return pause();
+    if (sessions >= kConnectionsMax && !reading.empty()) reading.front()->cut();
+    if (sessions >= kConnectionsMax) continue;
+    Socket socket(context);
+    std::error_code error;
+    socket.assign(asio::generic::stream_protocol(family, 0), fd.get(), error);
+    if (error) continue;
+    (void)fd.release();
+    std::make_shared<Session>(*this, std::move(socket))->start();
+  }
+  await_connection();
+}
+
+// Descriptors are short: to ask again at once would only spin.
+void Port::State::pause() {
+  accept_again.expires_after(kAcceptPause);
+  accept_again.async_wait([this](const std::error_code& cancelled) {
+    if (!cancelled && listener.is_open()) accept_some();
+  });
+}
+
+Port::Port(Handler handler) : state_(std::make_unique<State>(std::move(handler))) {
+  state_->thread = std::thread([state = state_.get()] { state->run(); });
+}
+
+Port::~Port() {
+  state_->context.stop();
+  state_->thread.join();
+}
+
+std::error_code Port::listen(const Endpoint& endpoint) {
+  auto fd = listen_on(endpoint, false);
+  if (!fd) return fd.error();
+  post([state = state_.get(), number = fd->release(), family = endpoint.family()] {
+    std::error_code ignored;
+    state->listener.assign(number, ignored);
+    state->family = family;
+    state->await_connection();
+  });
+  return {};
+}
+
+void Port::close() {
+  std::promise<void> done;
+  post([&] {
+    std::error_code ignored;
+    state_->listener.close(ignored);
+    state_->accept_again.cancel();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+void Port::post(std::function<void()> task) {
+  asio::post(state_->context, std::move(task));
+}
+
+}  // namespace tokenring
