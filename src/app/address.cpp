@@ -115,4 +115,12 @@ Result<Address, std::string> parse_node_address(std::string_view text) {
   return parse(text, R"("host:port", "[v6]:port", "unix:/path" or "embedded")");
 }
 
+bool is_local(const Address& address) {
+  if (address.kind != Address::Kind::kTcp) return true;
+  in_addr v4{};
+  if (inet_pton(AF_INET, address.host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, address.host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
 }  // namespace tokenring

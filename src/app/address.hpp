@@ -24,4 +24,7 @@ struct Address {
 [[nodiscard]] Result<Address, std::string> parse_listen_address(std::string_view text);
 [[nodiscard]] Result<Address, std::string> parse_node_address(std::string_view text);
 
+// Whether only this host reaches it, as far as the text tells: a unix socket or a loopback address.
+[[nodiscard]] bool is_local(const Address& address);
+
 }  // namespace tokenring

@@ -327,9 +327,10 @@ std::string summary(const Config& config) {
   };
   std::size_t nodes = 0;
   for (const PoolConfig& pool : config.pools) nodes += pool.nodes.size();
-  return fmt::format("listen {}; {}; {} with {}; {}", fmt::join(config.listen, ", "),
+  return fmt::format("listen {}; {}; {} with {}; {}{}", fmt::join(config.listen, ", "),
                      count(worker_count(config), "worker"), count(config.pools.size(), "pool"),
-                     count(nodes, "node"), count(config.namespaces.size(), "namespace"));
+                     count(nodes, "node"), count(config.namespaces.size(), "namespace"),
+                     config.admin.listen.empty() ? "" : "; admin on " + config.admin.listen);
 }
 
 std::string help_text(std::string_view command) {

@@ -36,6 +36,12 @@ struct KeySource {
   }
 };
 
+// The port for operators' programs.
+struct AdminConfig {
+  std::string listen;      // Fits parse_listen_address(); empty: there is none.
+  std::string token_file;  // Empty: none is asked for. Else see admin_token.hpp.
+};
+
 struct PoolConfig {
   std::string name;
   std::vector<NodeSpec> nodes;
@@ -74,6 +80,7 @@ struct Config {
   LogLevel log_level = LogLevel::kInfo;
   // "unix:/path", or "" for none. Unset: an abstract socket named for the first listening address.
   std::optional<std::string> control;
+  AdminConfig admin;
   std::size_t embedded_memory_bytes = std::size_t{64} << 20;
   std::vector<PoolConfig> pools;  // In the order of the file; at least one.
   std::vector<NamespaceConfig> namespaces;

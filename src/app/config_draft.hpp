@@ -47,19 +47,24 @@ struct Draft {
   Position keys_at;
   std::string_view keys_key = "keys";  // The one of its keys that stands there.
   Position flush_all_at;
+  Position admin_listen_at;
+  Position token_file_at;
   std::vector<PoolDraft> pools;
   std::vector<NamespaceDraft> namespaces;
 };
 
 // Fills in what the document says, each value sound in itself.
 void read_draft(const toml::table& document, Draft& draft, Errors& errors);
-// Its parts: the tables `pools` and `namespaces`, and the keys each knows below itself.
+// Its parts: the tables `admin`, `pools` and `namespaces`, and the keys each knows below itself.
+void read_admin(const Value& value, Draft& draft);
 void read_pools(const Value& value, Draft& draft);
 void read_namespaces(const Value& value, Draft& draft);
+void append_admin_keys(std::vector<std::string>& keys);
 void append_pool_keys(std::vector<std::string>& keys);
 void append_namespace_keys(std::vector<std::string>& keys);
 
 // What must hold between values. Names the only pool in namespaces that name none.
 void check_draft(Draft& draft, Errors& errors);
+void check_admin(const Draft& draft, Errors& errors);
 
 }  // namespace tokenring

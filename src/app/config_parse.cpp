@@ -208,6 +208,7 @@ constexpr std::array kTopRows{
                [](const Value& value, Draft& draft) { read_table(value, kEmbeddedRows, draft); }},
     Row<Draft>{"keys",
                [](const Value& value, Draft& draft) { read_table(value, kKeyRows, draft); }},
+    Row<Draft>{"admin", read_admin},
     Row<Draft>{"pools", read_pools},
     Row<Draft>{"namespaces", read_namespaces},
 };
@@ -224,6 +225,7 @@ std::vector<std::string> known_keys() {
   append_keys("limits.", kLimitRows, keys);
   append_keys("embedded.", kEmbeddedRows, keys);
   append_keys("keys.", kKeyRows, keys);
+  append_admin_keys(keys);
   append_pool_keys(keys);
   append_namespace_keys(keys);
   return keys;

@@ -1,52 +1,26 @@
 #include "app/key_file.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
 #include "app/key_text.hpp"
+#include "app/private_file.hpp"
 
 namespace tokenring {
 
 namespace {
 
-constexpr mode_t kForOthers = 077;        // Nothing may be set of this.
 constexpr mode_t kForOthersOfLent = 037;  // The same where an ACL lends the file.
 
-// What is wrong with the file behind a descriptor; empty when nothing is.
-std::string bad_file(int file, mode_t forbidden) {
-  struct stat found = {};
-  if (fstat(file, &found) != 0) return fmt::format("cannot look at it: {}", std::strerror(errno));
-  if (!S_ISREG(found.st_mode)) return "is no regular file; give one";
-  if (found.st_uid != geteuid() && found.st_uid != 0) {
-    return fmt::format("belongs to user {}; it must belong to this process's user or root",
-                       found.st_uid);
-  }
-  if ((found.st_mode & forbidden) != 0) {
-    return fmt::format("has mode {:04o}, which lets others in; chmod 600 closes it",
-                       static_cast<unsigned>(found.st_mode & 07777));
-  }
-  return {};
-}
-
 KeyringResult read_keys(const std::string& path, mode_t forbidden) {
-  // Non-blocking, or opening a FIFO would wait for its writer.
-  const KeyDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (file.get() < 0) {
-    return unexpected(errno == ELOOP
-                          ? fmt::format("{}: is a symbolic link; name the file itself", path)
-                          : fmt::format("{}: cannot read: {}", path, std::strerror(errno)));
-  }
-  if (std::string error = bad_file(file.get(), forbidden); !error.empty())
-    return unexpected(fmt::format("{}: {}", path, error));
+  const auto file = open_private_file(path, forbidden);
+  if (!file) return unexpected(file.error());
   KeyText text;
   while (!text.full()) {
-    const ssize_t count = text.read_from(file.get());
+    const ssize_t count = text.read_from(file->get());
     if (count == 0) break;
     if (count < 0 && errno != EINTR)
       return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(errno)));
@@ -57,7 +31,7 @@ KeyringResult read_keys(const std::string& path, mode_t forbidden) {
 }  // namespace
 
 KeyringResult read_key_file(const std::string& path) {
-  return read_keys(path, kForOthers);
+  return read_keys(path, kModeOfOthers);
 }
 
 KeyringResult read_key_credential(const std::string& name) {

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <optional>
 
+#include "app/admin_token.hpp"
 #include "app/ask.hpp"
 #include "app/command_line.hpp"
 #include "app/import.hpp"
@@ -28,6 +29,7 @@ int fail(std::string_view line) {
 int check(const CommandLine& line, const Config& config) {
   const auto material = read_seal_material(config);
   if (!material) return fail(material.error());
+  if (const auto token = read_admin_token(config); !token) return fail(token.error());
   if (const auto snapshot = make_snapshot(config, {}, *material); !snapshot)
     return fail(snapshot.error());
   for (const std::string& warning : warnings(config, {std::time(nullptr)}))

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "app/admin_token.hpp"
 #include "app/quantity.hpp"
 #include "io/clock.hpp"
 #include "io/handover.hpp"
@@ -33,6 +34,7 @@ Supervisor::Supervisor(CommandLine line, Config config)
       config_(std::move(config)),
       worker_count_(tokenring::worker_count(config_)),
       started_s_(read_clock().unix_time.seconds),
+      loaded_s_(started_s_),
       board_(worker_count_),
       control_({.on_signal = [this](int signal) { on_signal(signal); },
                 .on_second = [this] { on_second(); },
@@ -74,6 +76,9 @@ void Supervisor::begin() {
   auto material = read_seal_material(config_);
   if (!material) throw std::runtime_error(material.error());
   material_ = *std::move(material);
+  auto token = read_admin_token(config_);
+  if (!token) throw std::runtime_error(token.error());
+  admin_token_ = *std::move(token);
   if (const auto sound = make_snapshot(config_, {}, material_); !sound)
     throw std::runtime_error(sound.error());
   tell_of_keys();
@@ -91,6 +96,7 @@ void Supervisor::serve() {
   if (line_.takeover) find_predecessor();
   if (const auto adopted = adopt(config_, book_, material_); !adopted)
     throw std::runtime_error(adopted.error());
+  if (!predecessor_) open_admin(false);
   listeners_ = open_listeners(config_.listen, worker_count_, std::move(given_));
   if (listeners_.left_out > 0) {
     log_event(LogLevel::kWarn, LogEvent::kProcess,
@@ -108,6 +114,7 @@ void Supervisor::serve() {
     else
       log_event(LogLevel::kWarn, LogEvent::kTakeover, "the predecessor did not confirm");
     predecessor_.reset();
+    open_admin(true);
   }
   open_control();
 }
@@ -175,6 +182,8 @@ void Supervisor::drain(bool handed_over) {
             handed_over ? "taken over; " : "", duration_text(config_.drain_timeout_ms * 1000));
   if (handed_over) listeners_.made.clear();  // The successor's by now.
   remove_socket_files();
+  if (admin_ && handed_over) admin_->close();
+  tell_admin();
   for (const auto& worker : workers_) worker->drain();
   control_.after(kCloseListenersMs, [this] { listeners_.sockets.clear(); });
   control_.after(config_.drain_timeout_ms, [this] {
@@ -229,13 +238,13 @@ void Supervisor::on_command(std::string_view command, const Reply& reply) {
 std::string Supervisor::status() const {
   constexpr std::string_view kPhases[] = {"starting", "serving", "draining"};
   return fmt::format(
-      "ok\nversion {}\npid {}\nstate {}\nuptime_s {}\nconfig {}\nlisten {}\nworkers {}\n"
+      "ok\nversion {}\npid {}\nstate {}\nuptime_s {}\nconfig {}\nlisten {}\nadmin {}\nworkers {}\n"
       "connections {}\nreloads {}\nreloads_failed {}\n",
       TOKENRING_VERSION, ::getpid(), kPhases[static_cast<std::size_t>(phase_)],
       read_clock().unix_time.seconds - started_s_,
       line_.config_file.empty() ? "-" : line_.config_file, fmt::join(config_.listen, " "),
-      worker_count_, board_.sum(static_cast<std::size_t>(Counter::kCurrConnections)), reloads_,
-      failed_reloads_);
+      config_.admin.listen.empty() ? "-" : config_.admin.listen, worker_count_,
+      board_.sum(static_cast<std::size_t>(Counter::kCurrConnections)), reloads_, failed_reloads_);
 }
 
 }  // namespace tokenring

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/admin.hpp"
 #include "app/command_line.hpp"
 #include "app/config.hpp"
 #include "app/listeners.hpp"
@@ -45,6 +46,7 @@ class Supervisor {
     Config config;
     NameBook book;
     SealMaterial material;
+    std::string admin_token;
     Reply reply;
     std::string kept;  // What cannot change, as a line for the operator; empty: nothing.
     std::uint64_t number = 0;
@@ -62,6 +64,9 @@ class Supervisor {
   void on_signal(int signal);
   void on_second();
   void on_command(std::string_view command, const Reply& reply);
+  // The admin port (supervisor_admin.cpp).
+  void open_admin(bool waits);
+  void tell_admin();
   [[nodiscard]] std::string status() const;
 
   // Changes (supervisor_reload.cpp).
@@ -96,6 +101,10 @@ class Supervisor {
   std::optional<Pending> pending_;
   NameBook book_;
   SealMaterial material_;
+  std::string admin_token_;
+  bool last_reload_failed_ = false;
+  std::int64_t loaded_s_;
+  std::uint64_t admin_tries_ = 0;
   FailedPlaces failed_places_;
   std::map<std::string, std::shared_ptr<EmbeddedStore>> stores_;  // By pool and node.
   std::shared_ptr<const Snapshot> snapshot_;
@@ -105,6 +114,7 @@ class Supervisor {
   std::vector<Fd> given_;
   Listeners listeners_;
   CounterBoard board_;
+  std::unique_ptr<Admin> admin_;  // Null: it is off.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::size_t running_ = 0;

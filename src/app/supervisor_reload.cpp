@@ -6,6 +6,7 @@
 #include <set>
 
 #include "app/address.hpp"
+#include "app/admin_token.hpp"
 #include "app/supervisor.hpp"
 #include "io/clock.hpp"
 #include "io/log.hpp"
@@ -36,11 +37,14 @@ void Supervisor::reload(const Reply& reply) {
   book.use(*config, read_clock().instant);
   auto material = read_seal_material(*config);
   if (!material) return refuse(reply, material.error());
+  auto token = read_admin_token(*config);
+  if (!token) return refuse(reply, token.error());
   if (const auto sound = make_snapshot(*config, book.names(), *material); !sound)
     return refuse(reply, sound.error());
   pending_ = Pending{.config = *std::move(config),
                      .book = std::move(book),
                      .material = *std::move(material),
+                     .admin_token = *std::move(token),
                      .reply = reply,
                      .kept = std::move(kept),
                      .number = ++pendings_};
@@ -53,6 +57,8 @@ void Supervisor::reload(const Reply& reply) {
 
 void Supervisor::refuse(const Reply& reply, const std::string& error) {
   ++failed_reloads_;
+  last_reload_failed_ = true;
+  tell_admin();
   log_event(LogLevel::kError, LogEvent::kReload, "nothing changed: {}", error);
   reply(fmt::format("error: {}\n", error));
 }
@@ -71,9 +77,13 @@ void Supervisor::finish_reload() {
   config_ = pending.config;
   book_ = pending.book;
   material_ = pending.material;
+  admin_token_ = pending.admin_token;
   tell_of_keys();
   set_log_level(config_.log_level);
   ++reloads_;
+  last_reload_failed_ = false;
+  loaded_s_ = read_clock().unix_time.seconds;
+  tell_admin();
   const std::string text = summary(config_);
   log_event(LogLevel::kInfo, LogEvent::kReload, "{}", text);
   std::string more = pending.kept;
@@ -95,6 +105,11 @@ std::string Supervisor::keep_what_cannot_change(Config& config) const {
   };
   keep("listen", config.listen, config_.listen);
   keep("control", config.control, config_.control);
+  if (config.admin.listen != config_.admin.listen) {
+    // What is right for one address may be too little for another.
+    keep("admin.listen", config.admin.listen, config_.admin.listen);
+    keep("admin.token_file", config.admin.token_file, config_.admin.token_file);
+  }
   if (config.workers != 0 || line_.workers) keep("workers", config.workers, config_.workers);
   config.workers = worker_count_;
   if (!stores_.empty()) {
@@ -158,6 +173,7 @@ Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook
   snapshot_ = *std::move(snapshot);
   nodes_ = std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, book, *snapshot_));
   for (const auto& worker : workers_) worker->adopt(snapshot_, nodes_, taken);
+  tell_admin();
   return true;
 }
 

@@ -234,6 +234,13 @@ TEST_CASE("the help of a command is its own part and the options that it takes")
   CHECK(help_text("seal").find("[--dictionary FILE] <VALUE >SEALED\n") != std::string::npos);
 }
 
+TEST_CASE("the summary names the admin port where there is one") {
+  Config config = default_config();
+  config.workers = 1;
+  config.admin.listen = "127.0.0.1:9150";
+  CHECK(summary(config).ends_with("; 0 namespaces; admin on 127.0.0.1:9150"));
+}
+
 TEST_CASE("the summary counts what there is") {
   Config config = default_config();
   config.workers = 1;

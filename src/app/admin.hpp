@@ -1,0 +1,40 @@
+// Admin: the port for operators' programs. /metrics, /healthz and /readyz, by GET and HEAD.
+//
+// It runs in a thread of its own (io/port.hpp), which reads what workers count and is told of the
+// rest by the control thread. Whatever happens there, clients of the proxy do not notice.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+#include "app/http.hpp"
+#include "app/metrics.hpp"
+#include "io/port.hpp"
+
+namespace tokenring {
+
+class Admin {
+ public:
+  // `board` must outlive it.
+  Admin(const CounterBoard& board, std::int64_t started_s);
+
+  // Once, and again after it failed.
+  [[nodiscard]] std::error_code listen(const Endpoint& endpoint) { return port_.listen(endpoint); }
+  // From the control thread; holds for requests from now on. `token`: empty: none is asked for.
+  void tell(ProcessState state, std::string token);
+  // Frees the address, for a successor.
+  void close() { port_.close(); }
+
+ private:
+  [[nodiscard]] HttpAnswer serve(const HttpRequest& request) const;
+
+  const CounterBoard& board_;
+  std::int64_t started_s_;
+  ProcessState state_;  // These two are the port's thread's.
+  std::string token_;
+  Http http_;
+  Port port_;  // Last: its thread uses all of the above.
+};
+
+}  // namespace tokenring

@@ -1,0 +1,20 @@
+// Files that nobody else may read: keys, tokens.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "io/socket.hpp"
+#include "tokenring/result.hpp"
+
+namespace tokenring {
+
+inline constexpr mode_t kModeOfOthers = 077;
+
+// Opens a regular file, no link, of this user or root, whose mode has nothing of `forbidden`. The
+// error is one line.
+[[nodiscard]] Result<Fd, std::string> open_private_file(const std::string& path,
+                                                        mode_t forbidden = kModeOfOthers);
+
+}  // namespace tokenring

@@ -1,0 +1,48 @@
+// The supervisor's part of the admin port: when it opens, what it is told, and what a reload
+// changes of it.
+#include <fmt/format.h>
+
+#include "app/supervisor.hpp"
+#include "io/clock.hpp"
+#include "io/log.hpp"
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::int64_t kAdminRetryMs = 200;
+
+}  // namespace
+
+// A predecessor lets go of the address when it is taken over; without one nobody is waited for.
+void Supervisor::open_admin(bool waits) {
+  const std::string& address = config_.admin.listen;
+  if (address.empty()) return;
+  if (!admin_) admin_ = std::make_unique<Admin>(board_, started_s_);
+  tell_admin();
+  const auto endpoint = resolve(address);
+  if (!endpoint) throw std::runtime_error(fmt::format("admin: {}: {}", address, endpoint.error()));
+  const std::error_code error = admin_->listen(*endpoint);
+  if (!error) return log_event(LogLevel::kInfo, LogEvent::kAdmin, "listening on {}", address);
+  if (!waits) throw std::runtime_error(fmt::format("admin: {}: {}", address, error.message()));
+  if (admin_tries_++ == 0) {
+    log_event(LogLevel::kWarn, LogEvent::kAdmin, "cannot listen on {}: {}; trying again", address,
+              error.message());
+  }
+  control_.after(kAdminRetryMs, [this] {
+    if (phase_ == Phase::kServing) open_admin(true);
+  });
+}
+
+void Supervisor::tell_admin() {
+  if (!admin_) return;
+  admin_->tell({.snapshot = snapshot_,
+                .draining = phase_ == Phase::kDraining,
+                .reloads = reloads_,
+                .failed_reloads = failed_reloads_,
+                .last_reload_failed = last_reload_failed_,
+                .loaded_s = loaded_s_},
+               admin_token_);
+}
+
+}  // namespace tokenring
