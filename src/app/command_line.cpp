@@ -56,7 +56,7 @@ reload, drain, stop, status: ask the process that listens where this file, or --
   drain               accept no more, and end when the clients have left or drain_timeout is over.
                       So do SIGTERM and SIGINT; a second one is stop
   stop                end at once
-  status              say how it is
+  status              say how it is; for metrics and probes over HTTP see [admin] in the file
 
 import: prints what a twemproxy (nutcracker) file comes to, and in comments what does not carry over
   --pool NAME         the pool to take, where there are several: each is a file, as each listens
