@@ -79,6 +79,7 @@ void Supervisor::begin() {
   auto token = read_admin_token(config_);
   if (!token) throw std::runtime_error(token.error());
   admin_token_ = *std::move(token);
+  if (!config_.admin.listen.empty()) admin_ = std::make_unique<Admin>(board_, started_s_);
   if (const auto sound = make_snapshot(config_, {}, material_); !sound)
     throw std::runtime_error(sound.error());
   tell_of_keys();

@@ -18,16 +18,17 @@ constexpr std::int64_t kAdminRetryMs = 200;
 void Supervisor::open_admin(bool waits) {
   const std::string& address = config_.admin.listen;
   if (address.empty()) return;
-  if (!admin_) admin_ = std::make_unique<Admin>(board_, started_s_);
   tell_admin();
   const auto endpoint = resolve(address);
-  if (!endpoint) throw std::runtime_error(fmt::format("admin: {}: {}", address, endpoint.error()));
-  const std::error_code error = admin_->listen(*endpoint);
-  if (!error) return log_event(LogLevel::kInfo, LogEvent::kAdmin, "listening on {}", address);
-  if (!waits) throw std::runtime_error(fmt::format("admin: {}: {}", address, error.message()));
+  std::string problem = endpoint ? std::string() : endpoint.error();
+  if (endpoint)
+    if (const std::error_code error = admin_->listen(*endpoint)) problem = error.message();
+  if (problem.empty())
+    return log_event(LogLevel::kInfo, LogEvent::kAdmin, "listening on {}", address);
+  if (!waits) throw std::runtime_error(fmt::format("admin: {}: {}", address, problem));
   if (admin_tries_++ == 0) {
     log_event(LogLevel::kWarn, LogEvent::kAdmin, "cannot listen on {}: {}; trying again", address,
-              error.message());
+              problem);
   }
   control_.after(kAdminRetryMs, [this] {
     if (phase_ == Phase::kServing) open_admin(true);

@@ -40,9 +40,10 @@ struct Port::State {
   void pause();
 
   Handler handler;
-  // Before the context, with which the last of them end.
-  std::list<Session*> reading;  // Those without a whole request, the oldest first.
-  std::size_t sessions = 0;     // Those that were not cut.
+  // Those that were not cut, the oldest first: without a whole request, and with one. Before the
+  // context, with which the last of them end.
+  std::list<Session*> reading;
+  std::list<Session*> answering;
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
   asio::posix::stream_descriptor listener{context};
@@ -58,9 +59,8 @@ class Port::Session : public std::enable_shared_from_this<Session> {
       : state_(state),
         socket_(std::move(socket)),
         deadline_(state.context),
-        place_(state.reading.insert(state.reading.end(), this)) {
-    ++state_.sessions;
-  }
+        list_(&state.reading),
+        place_(list_->insert(list_->end(), this)) {}
   ~Session() { leave(); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -79,15 +79,9 @@ class Port::Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
-  void leave_reading() {
-    if (is_reading_) state_.reading.erase(place_);
-    is_reading_ = false;
-  }
-
   void leave() {
-    leave_reading();
-    if (is_counted_) --state_.sessions;
-    is_counted_ = false;
+    if (list_ != nullptr) list_->erase(place_);
+    list_ = nullptr;
   }
 
   void arm(std::int64_t ms) {
@@ -112,7 +106,8 @@ class Port::Session : public std::enable_shared_from_this<Session> {
     std::optional<std::string> answer = state_.handler(received_, is_full);
     if (!answer && !is_full) return read();
     if (!answer || answer->empty()) return cut();
-    leave_reading();
+    state_.answering.splice(state_.answering.end(), state_.reading, place_);
+    list_ = &state_.answering;
     answer_ = *std::move(answer);
     arm(kAnswerMs);
     asio::async_write(socket_, asio::buffer(answer_),
@@ -144,9 +139,8 @@ class Port::Session : public std::enable_shared_from_this<Session> {
   State& state_;
   Socket socket_;
   asio::steady_timer deadline_;
+  std::list<Session*>* list_;  // Null: it was cut.
   std::list<Session*>::iterator place_;
-  bool is_reading_ = true;
-  bool is_counted_ = true;
   std::array<char, kReadBytes> piece_;
   std::string received_;
   std::string answer_;
@@ -178,8 +172,8 @@ void Port::State::accept_some() {
     if (!fd && would_block()) return await_connection();
     if (!fd && (errno == ECONNABORTED || errno == EINTR)) continue;
     if (!fd) return pause();
-    if (sessions >= kConnectionsMax && !reading.empty()) reading.front()->cut();
-    if (sessions >= kConnectionsMax) continue;
+    if (reading.size() + answering.size() >= kConnectionsMax)
+      (reading.empty() ? answering : reading).front()->cut();
     Socket socket(context);
     std::error_code error;
     socket.assign(asio::generic::stream_protocol(family, 0), fd.get(), error);

@@ -3,7 +3,7 @@
 //
 // Whatever comes there stays bounded: connections, bytes and time have limits, nothing waits for a
 // slow peer, and when there are too many connections the one that is longest without a whole
-// request makes room.
+// request, or else longest there, makes room.
 #pragma once
 
 #include <cstddef>
