@@ -1,0 +1,24 @@
+// Any bytes at the admin port: one answer, or a wait for more; and it is never much longer.
+#include <algorithm>
+
+#include "app/http.hpp"
+#include "base/assert.hpp"
+
+using namespace tokenring;
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  constexpr std::size_t kRequestBytesMax = 8192;
+  constexpr std::size_t kAnswerBytesMax = 4096;
+  static Http http([](const HttpRequest& request) {
+    TR_ASSERT(request.bearer.size() < kRequestBytesMax);
+    return HttpAnswer{.status = request.path == "/" ? 200 : 404, .body = std::string(1000, 'x')};
+  });
+  const std::string_view received(reinterpret_cast<const char*>(data),
+                                  std::min(size, kRequestBytesMax));
+  const auto answer = http.answer(received, false);
+  TR_ASSERT(answer.has_value() == (received.find("\r\n\r\n") != std::string_view::npos));
+  if (!answer) return 0;
+  TR_ASSERT(answer->starts_with("HTTP/1.1 ") && answer->size() < kAnswerBytesMax);
+  TR_ASSERT(answer->find("Connection: close\r\n") != std::string::npos);
+  return 0;
+}
