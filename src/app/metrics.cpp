@@ -43,7 +43,7 @@ std::uint64_t open_descriptors() {
   return entries - std::min<std::uint64_t>(entries, 3);  // ".", ".." and the folder's own.
 }
 
-// A row's sample is of the last family that was named. A family begins where its help is not empty.
+// A family begins where its name is not empty, and goes on in the rows behind.
 struct CounterRow {
   Counter counter;
   std::string_view family;
@@ -65,6 +65,8 @@ constexpr std::array kCounterRows{
                {"command", "get"},
                {"status", "hit"}},
     CounterRow{Counter::kGetMisses, {}, {}, {"command", "get"}, {"status", "miss"}},
+    CounterRow{Counter::kTouchHits, {}, {}, {"command", "touch"}, {"status", "hit"}},
+    CounterRow{Counter::kTouchMisses, {}, {}, {"command", "touch"}, {"status", "miss"}},
     CounterRow{Counter::kCmdSet, {}, {}, {"command", "set"}, {"status", "hit"}},
     CounterRow{Counter::kCmdFlush, {}, {}, {"command", "flush"}, {"status", "hit"}},
     CounterRow{Counter::kCmdGet,

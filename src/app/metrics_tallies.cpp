@@ -14,8 +14,8 @@ namespace {
 
 using Type = Exposition::Type;
 
-// A count of one column. A family begins where its help is not empty; `kNone`: a name that no
-// tally has.
+// A count of one column. A family begins where its name is not empty, and goes on in the rows
+// behind.
 template <typename E>
 struct TallyRow {
   E tally;
@@ -57,6 +57,11 @@ constexpr std::array kSpaceRows{
              "Gets that a node answered, by result.",
              {"result", "hit"}},
     SpaceRow{SpaceTally::kMisses, {}, {}, {"result", "miss"}},
+    SpaceRow{SpaceTally::kTouchHits,
+             "tokenring_namespace_touches_total",
+             "Touches that a node answered, by result.",
+             {"result", "hit"}},
+    SpaceRow{SpaceTally::kTouchMisses, {}, {}, {"result", "miss"}},
     SpaceRow{SpaceTally::kFailures, "tokenring_namespace_requests_failed_total",
              "Requests that no node answered; a read may have been a miss to its client."},
     SpaceRow{SpaceTally::kCoalesced, "tokenring_namespace_gets_coalesced_total",

@@ -63,6 +63,7 @@ Supervisor::Supervisor(CommandLine line, Config config)
 Supervisor::~Supervisor() {
   for (const auto& worker : workers_) worker->stop();
   for (std::thread& thread : threads_) thread.join();
+  if (admin_endpoint_) remove_socket_file(*admin_endpoint_);
   workers_.clear();  // What they did not take any more answers over control_.
 }
 
@@ -183,7 +184,7 @@ void Supervisor::drain(bool handed_over) {
             handed_over ? "taken over; " : "", duration_text(config_.drain_timeout_ms * 1000));
   if (handed_over) listeners_.made.clear();  // The successor's by now.
   remove_socket_files();
-  if (admin_ && handed_over) admin_->close();
+  if (handed_over) give_admin_up();
   tell_admin();
   for (const auto& worker : workers_) worker->drain();
   control_.after(kCloseListenersMs, [this] { listeners_.sockets.clear(); });

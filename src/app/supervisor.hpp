@@ -66,6 +66,7 @@ class Supervisor {
   void on_command(std::string_view command, const Reply& reply);
   // The admin port (supervisor_admin.cpp).
   void open_admin(bool waits);
+  void give_admin_up();
   void tell_admin();
   [[nodiscard]] std::string status() const;
 
@@ -105,6 +106,7 @@ class Supervisor {
   bool last_reload_failed_ = false;
   std::int64_t loaded_s_;
   std::uint64_t admin_tries_ = 0;
+  std::optional<Endpoint> admin_endpoint_;  // Where it listens.
   FailedPlaces failed_places_;
   std::map<std::string, std::shared_ptr<EmbeddedStore>> stores_;  // By pool and node.
   std::shared_ptr<const Snapshot> snapshot_;

@@ -23,8 +23,10 @@ void Supervisor::open_admin(bool waits) {
   std::string problem = endpoint ? std::string() : endpoint.error();
   if (endpoint)
     if (const std::error_code error = admin_->listen(*endpoint)) problem = error.message();
-  if (problem.empty())
+  if (problem.empty()) {
+    admin_endpoint_ = *endpoint;
     return log_event(LogLevel::kInfo, LogEvent::kAdmin, "listening on {}", address);
+  }
   if (!waits) throw std::runtime_error(fmt::format("admin: {}: {}", address, problem));
   if (admin_tries_++ == 0) {
     log_event(LogLevel::kWarn, LogEvent::kAdmin, "cannot listen on {}: {}; trying again", address,
@@ -33,6 +35,13 @@ void Supervisor::open_admin(bool waits) {
   control_.after(kAdminRetryMs, [this] {
     if (phase_ == Phase::kServing) open_admin(true);
   });
+}
+
+// For a successor, who makes a socket file anew.
+void Supervisor::give_admin_up() {
+  if (!admin_) return;
+  admin_->close();
+  admin_endpoint_.reset();
 }
 
 void Supervisor::tell_admin() {
