@@ -230,9 +230,10 @@ class Reload(Case):
 
     def test_an_answer_that_is_under_way_at_the_end_is_finished(self):
         proxy = self.start('drain_timeout = "0s"\n[limits]\nvalue_bytes_max = "32MiB"\n[embedded]\nmemory = "128MiB"\n')
-        value = os.urandom(1 << 20) * 24  # Far more than the kernel takes of it.
+        value = os.urandom(1 << 20) * 8  # More than the kernel takes of it, but soon sent.
         self.wire(proxy).set(b"k", value)
         wire = self.wire(proxy)
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
         wire.send(b"get k\r\nget ")
         self.assertEqual(wire.take(8), b"VALUE k ")
         proxy.child.terminate()
