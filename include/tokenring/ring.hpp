@@ -24,6 +24,9 @@ struct NodeSpec {
   std::string address = {};  // "host:port", "[v6]:port", "unix:/path" or "embedded".
   std::string name = {};  // Name on the ring; empty: derived from the address by the mode's rule.
   std::uint32_t weight = 1;  // At least 1. Modes whose original has no weights ignore it.
+
+  // What people call it.
+  [[nodiscard]] const std::string& shown() const noexcept { return name.empty() ? address : name; }
 };
 
 enum class Placement : std::uint8_t {

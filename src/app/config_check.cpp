@@ -13,10 +13,6 @@ namespace tokenring {
 
 namespace {
 
-const std::string& name_of(const NodeSpec& node) {
-  return node.name.empty() ? node.address : node.name;
-}
-
 void check_nodes(const PoolDraft& draft, Errors& errors) {
   const std::vector<NodeSpec>& nodes = draft.pool.nodes;
   if (draft.nodes_at == Position{}) {
@@ -26,11 +22,11 @@ void check_nodes(const PoolDraft& draft, Errors& errors) {
   }
   std::map<std::string_view, std::size_t> seen;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const auto [other, fresh] = seen.emplace(name_of(nodes[i]), i);
+    const auto [other, fresh] = seen.emplace(nodes[i].shown(), i);
     if (fresh) continue;
     errors.add(draft.node_at[i], fmt::format("{}.nodes[{}]", draft.key, i),
                fmt::format("{} is the name of nodes[{}]; give each node another name",
-                           quoted(name_of(nodes[i])), other->second));
+                           quoted(nodes[i].shown()), other->second));
   }
 }
 

@@ -61,7 +61,8 @@ void Exposition::begin_sample(std::string_view suffix, Labels labels, std::strin
     text_ += '"';
     before = ',';
   };
-  for (const Label& label : labels) add(label.name, label.value);
+  for (const Label& label : labels)
+    if (!label.name.empty()) add(label.name, label.value);
   if (!le.empty()) add("le", le);
   text_ += before == ',' ? "} " : " ";
 }

@@ -17,7 +17,7 @@ class Exposition {
 
   enum class Type : std::uint8_t { kCounter, kGauge, kHistogram };
   struct Label {
-    std::string_view name;
+    std::string_view name;   // Empty: there is no such label.
     std::string_view value;  // Any bytes: what is no UTF-8 is told with '?'.
   };
   using Labels = std::initializer_list<Label>;

@@ -125,14 +125,17 @@ std::string unready_reason(const ProcessState& state) {
   if (state.draining) return "draining";
   const Snapshot& snapshot = *state.snapshot;
   if (snapshot.tallies == nullptr) return {};
-  for (const Pool& pool : snapshot.pools) {
-    bool any = false;
-    for (std::size_t n = 0; n < pool.nodes.size() && !any; ++n)
-      any = snapshot.tallies->nodes.sum(pool.first_backend + n,
-                                        static_cast<std::size_t>(NodeTally::kUpLinks)) > 0;
-    if (!any) return fmt::format("no node of pool {} is up", pool.name);
-  }
+  for (const Pool& pool : snapshot.pools)
+    if (nodes_up(pool, snapshot.tallies->nodes) == 0)
+      return fmt::format("no node of pool {} is up", pool.name);
   return {};
+}
+
+std::uint64_t nodes_up(const Pool& pool, const NodeTallies& tallies) noexcept {
+  std::uint64_t up = 0;
+  for (std::size_t n = 0; n < pool.nodes.size(); ++n)
+    up += tallies.sum(pool.first_backend + n, NodeTally::kUpLinks) > 0;
+  return up;
 }
 
 void tell_process(const MetricsSource& source, Exposition& out) {
@@ -198,12 +201,7 @@ void tell_clients(const MetricsSource& source, Exposition& out) {
 
   for (const CounterRow& row : kCounterRows) {
     if (!row.family.empty()) out.family(row.family, Type::kCounter, row.help);
-    if (!row.more.name.empty())
-      out.sample({row.label, row.more}, sum(row.counter));
-    else if (!row.label.name.empty())
-      out.sample({row.label}, sum(row.counter));
-    else
-      out.sample({}, sum(row.counter));
+    out.sample({row.label, row.more}, sum(row.counter));
   }
   for (std::size_t i = 0; i < kCounterNames.size(); ++i) {
     if (has_row(static_cast<Counter>(i))) continue;

@@ -47,6 +47,9 @@ struct MetricsSource {
 // REQUIRES: there is a snapshot.
 [[nodiscard]] std::string unready_reason(const ProcessState& state);
 
+// Nodes of the pool that some worker is connected to.
+[[nodiscard]] std::uint64_t nodes_up(const Pool& pool, const NodeTallies& tallies) noexcept;
+
 // REQUIRES: there is a snapshot.
 [[nodiscard]] std::string metrics_text(const MetricsSource& source);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include "app/metrics.hpp"
@@ -91,8 +92,20 @@ bool has_row(const std::array<TallyRow<E>, N>& rows, std::size_t tally) noexcept
   });
 }
 
-const std::string& name_of(const NodeSpec& node) noexcept {
-  return node.name.empty() ? node.address : node.name;
+// Calls tell(tally, label) for each row, and for those of `names` from `first` on that have none.
+template <typename E, std::size_t N>
+void tell_rows(const std::array<TallyRow<E>, N>& rows, std::span<const std::string_view> names,
+               std::size_t first, std::string_view thing, Exposition& out, auto&& tell) {
+  for (const TallyRow<E>& row : rows) {
+    if (!row.family.empty()) out.family(row.family, Type::kCounter, row.help);
+    tell(static_cast<std::size_t>(row.tally), row.label);
+  }
+  for (std::size_t i = first; i < names.size(); ++i) {
+    if (has_row(rows, i)) continue;
+    out.family(fmt::format("tokenring_{}_{}_total", thing, names[i]), Type::kCounter,
+               fmt::format("{} of stats {}s.", names[i], thing));
+    tell(i, Exposition::Label());
+  }
 }
 
 // Calls visit(pool, node's name, backend).
@@ -100,13 +113,10 @@ template <typename Visit>
 void for_each_node(const Snapshot& snapshot, Visit&& visit) {
   for (const Pool& pool : snapshot.pools)
     for (std::size_t n = 0; n < pool.nodes.size(); ++n)
-      visit(pool, name_of(pool.nodes[n]), pool.first_backend + n);
+      visit(pool, pool.nodes[n].shown(), pool.first_backend + n);
 }
 
 void tell_node_state(const Snapshot& snapshot, const NodeTallies& tallies, Exposition& out) {
-  const auto sum = [&](std::size_t backend, NodeTally which) {
-    return tallies.sum(backend, static_cast<std::size_t>(which));
-  };
   const auto gauge = [&](std::string_view name, std::string_view help, auto value) {
     out.family(name, Type::kGauge, help);
     for_each_node(snapshot, [&](const Pool& pool, std::string_view node, std::size_t backend) {
@@ -115,23 +125,27 @@ void tell_node_state(const Snapshot& snapshot, const NodeTallies& tallies, Expos
   };
   gauge("tokenring_node_up", "1 where at least one worker is connected to the node.",
         [&](const Pool&, std::size_t backend) {
-          return std::uint64_t{sum(backend, NodeTally::kUpLinks) > 0 ? 1U : 0U};
+          return std::uint64_t{tallies.sum(backend, NodeTally::kUpLinks) > 0 ? 1U : 0U};
         });
   gauge("tokenring_node_links", "Connections that all workers should have to the node.",
         [&](const Pool& pool, std::size_t) {
           return std::uint64_t{pool.options.links_per_node} * tallies.workers();
         });
-  gauge("tokenring_node_links_up", "Connections to the node that are up.",
-        [&](const Pool&, std::size_t backend) { return sum(backend, NodeTally::kUpLinks); });
-  gauge("tokenring_node_in_flight", "Requests that the node owes an answer.",
-        [&](const Pool&, std::size_t backend) { return sum(backend, NodeTally::kInFlight); });
+  gauge(
+      "tokenring_node_links_up", "Connections to the node that are up.",
+      [&](const Pool&, std::size_t backend) { return tallies.sum(backend, NodeTally::kUpLinks); });
+  gauge(
+      "tokenring_node_in_flight", "Requests that the node owes an answer.",
+      [&](const Pool&, std::size_t backend) { return tallies.sum(backend, NodeTally::kInFlight); });
   gauge("tokenring_node_queued_bytes", "Bytes for the node that the kernel did not take yet.",
-        [&](const Pool&, std::size_t backend) { return sum(backend, NodeTally::kQueuedBytes); });
+        [&](const Pool&, std::size_t backend) {
+          return tallies.sum(backend, NodeTally::kQueuedBytes);
+        });
   gauge("tokenring_node_response_seconds",
         "How long the node took to answer lately: a moving average of each link, and their mean.",
         [&](const Pool& pool, std::size_t backend) {
           const std::uint64_t links = pool.options.links_per_node * tallies.workers();
-          return static_cast<double>(sum(backend, NodeTally::kResponseUs)) / 1e6 /
+          return static_cast<double>(tallies.sum(backend, NodeTally::kResponseUs)) / 1e6 /
                  static_cast<double>(std::max<std::uint64_t>(1, links));
         });
 }
@@ -141,12 +155,8 @@ void tell_pools(const Snapshot& snapshot, const NodeTallies& tallies, Exposition
   for (const Pool& pool : snapshot.pools)
     out.sample({{"pool", pool.name}}, std::uint64_t{pool.nodes.size()});
   out.family("tokenring_pool_nodes_up", Type::kGauge, "Nodes of the pool that are up.");
-  for (const Pool& pool : snapshot.pools) {
-    std::uint64_t up = 0;
-    for (std::size_t n = 0; n < pool.nodes.size(); ++n)
-      up += tallies.sum(pool.first_backend + n, static_cast<std::size_t>(NodeTally::kUpLinks)) > 0;
-    out.sample({{"pool", pool.name}}, up);
-  }
+  for (const Pool& pool : snapshot.pools)
+    out.sample({{"pool", pool.name}}, nodes_up(pool, tallies));
 }
 
 // Ends of the buckets of latencies, in steps of two from 8.192 us to 2.1 s. Each is an end of
@@ -188,25 +198,13 @@ void tell_nodes(const Snapshot& snapshot, Exposition& out) {
   const NodeTallies& tallies = snapshot.tallies->nodes;
   tell_pools(snapshot, tallies, out);
   tell_node_state(snapshot, tallies, out);
-  const auto tell = [&](std::size_t tally, Exposition::Label label) {
-    for_each_node(snapshot, [&](const Pool& pool, std::string_view node, std::size_t backend) {
-      const std::uint64_t value = tallies.sum(backend, tally);
-      if (label.name.empty())
-        out.sample({{"pool", pool.name}, {"node", node}}, value);
-      else
-        out.sample({{"pool", pool.name}, {"node", node}, label}, value);
-    });
-  };
-  for (const NodeRow& row : kNodeRows) {
-    if (!row.family.empty()) out.family(row.family, Type::kCounter, row.help);
-    tell(static_cast<std::size_t>(row.tally), row.label);
-  }
-  for (auto i = static_cast<std::size_t>(kFirstNodeCount); i < kNodeTallyNames.size(); ++i) {
-    if (has_row(kNodeRows, i)) continue;
-    out.family(fmt::format("tokenring_node_{}_total", kNodeTallyNames[i]), Type::kCounter,
-               fmt::format("{} of stats nodes.", kNodeTallyNames[i]));
-    tell(i, {});
-  }
+  tell_rows(
+      kNodeRows, kNodeTallyNames, static_cast<std::size_t>(kFirstNodeCount), "node", out,
+      [&](std::size_t tally, Exposition::Label label) {
+        for_each_node(snapshot, [&](const Pool& pool, std::string_view node, std::size_t backend) {
+          out.sample({{"pool", pool.name}, {"node", node}, label}, tallies.sum(backend, tally));
+        });
+      });
 }
 
 std::string namespace_label(std::string_view prefix) {
@@ -219,25 +217,12 @@ void tell_namespaces(const Snapshot& snapshot, Exposition& out) {
   std::vector<std::string> labels;
   for (const Namespace& space : snapshot.namespaces.all())
     labels.push_back(namespace_label(space.prefix));
-  const auto tell = [&](std::size_t tally, Exposition::Label label) {
-    for (std::size_t n = 0; n < labels.size(); ++n) {
-      const std::uint64_t value = snapshot.tallies->spaces.sum(n, tally);
-      if (label.name.empty())
-        out.sample({{"namespace", labels[n]}}, value);
-      else
-        out.sample({{"namespace", labels[n]}, label}, value);
-    }
-  };
-  for (const SpaceRow& row : kSpaceRows) {
-    if (!row.family.empty()) out.family(row.family, Type::kCounter, row.help);
-    tell(static_cast<std::size_t>(row.tally), row.label);
-  }
-  for (std::size_t i = 0; i < kSpaceTallyNames.size(); ++i) {
-    if (has_row(kSpaceRows, i)) continue;
-    out.family(fmt::format("tokenring_namespace_{}_total", kSpaceTallyNames[i]), Type::kCounter,
-               fmt::format("{} of stats namespaces.", kSpaceTallyNames[i]));
-    tell(i, {});
-  }
+  tell_rows(
+      kSpaceRows, kSpaceTallyNames, 0, "namespace", out,
+      [&](std::size_t tally, Exposition::Label label) {
+        for (std::size_t n = 0; n < labels.size(); ++n)
+          out.sample({{"namespace", labels[n]}, label}, snapshot.tallies->spaces.sum(n, tally));
+      });
 }
 
 void tell_keys(const Snapshot& snapshot, Exposition& out) {
@@ -253,7 +238,7 @@ void tell_keys(const Snapshot& snapshot, Exposition& out) {
              "Values that a key opened; one that opens none any more may go.");
   for (std::size_t n = 0; n < keyring->master_count(); ++n)
     out.sample({{"key_id", fmt::format("{:08x}", keyring->key_id(n))}},
-               snapshot.tallies->keys.sum(n, static_cast<std::size_t>(KeyTally::kOpened)));
+               snapshot.tallies->keys.sum(n, KeyTally::kOpened));
 }
 
 void tell_latencies(const CounterBoard& board, Exposition& out) {

@@ -66,7 +66,7 @@ Result<std::string, std::string> line_for(const Snapshot& snapshot, std::string_
   const NodeSpec& node = pool.nodes[pool.ring.owner_of(seen.route)];
   return fmt::format("{}\t{}\t{}\t{}\t{}\t{}{}", escaped_key(key),
                      space->prefix.empty() ? "-" : escaped_key(space->prefix), pool.name,
-                     node.name.empty() ? node.address : node.name, escaped_key(seen.key),
+                     node.shown(), escaped_key(seen.key),
                      life_text(space->life, options.exptime, now),
                      options.reference ? "\t" + reference_of(snapshot, *space, key) : "");
 }

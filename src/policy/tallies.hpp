@@ -127,6 +127,9 @@ class TallyTable {
     for (const Cell& cell : *columns_[column]) total += cell.tallies[which].get();
     return total;
   }
+  [[nodiscard]] std::uint64_t sum(std::size_t column, E which) const noexcept {
+    return sum(column, static_cast<std::size_t>(which));
+  }
 
  private:
   using Column = std::vector<Cell>;  // By worker.

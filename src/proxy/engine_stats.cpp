@@ -149,11 +149,10 @@ std::string Engine::node_stats() const {
   for (const Pool& pool : snapshot_->pools) {
     for (std::size_t n = 0; n < pool.nodes.size() && tallies != nullptr; ++n) {
       const NodeSpec& node = pool.nodes[n];
-      const std::string name =
-          fmt::format("{}:{}", pool.name, node.name.empty() ? node.address : node.name);
+      const std::string name = fmt::format("{}:{}", pool.name, node.shown());
       const std::size_t backend = pool.first_backend + n;
       const std::uint64_t links = tallies->workers() * pool.options.links_per_node;
-      const std::uint64_t up = tallies->sum(backend, static_cast<std::size_t>(NodeTally::kUpLinks));
+      const std::uint64_t up = tallies->sum(backend, NodeTally::kUpLinks);
       text += fmt::format("STAT {}:state {}\r\n", name,
                           up == links ? "up" : (up > 0 ? "partly" : "down"));
       for (std::size_t i = 0; i < kNodeTallyNames.size(); ++i)
