@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "app/admin_token.hpp"
 #include "io/clock.hpp"
+#include "seal/secret.hpp"
 
 namespace tokenring {
 
@@ -25,7 +25,7 @@ void Admin::tell(ProcessState state, std::string token) {
 // The two probes ask for no token, as what asks for them often cannot show one; then they do not
 // say why, for that names a pool.
 HttpAnswer Admin::serve(const HttpRequest& request) const {
-  const bool may_know = token_.empty() || is_same_token(request.bearer, token_);
+  const bool may_know = token_.empty() || is_same_secret(request.bearer, token_);
   if (request.path == "/healthz") return {.body = "ok\n"};
   if (request.path == "/readyz") {
     const std::string reason = state_.snapshot ? unready_reason(state_) : "starting";

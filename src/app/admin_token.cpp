@@ -1,13 +1,12 @@
 #include "app/admin_token.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "app/private_file.hpp"
+#include "app/read_file.hpp"
 
 namespace tokenring {
 
@@ -19,16 +18,10 @@ Result<std::string, std::string> read_admin_token(const Config& config) {
   };
   const auto file = open_private_file(path);
   if (!file) return unexpected(file.error());
-  std::string token(kTokenBytesMax + 2, '\0');  // An end of line and one more, which shows.
-  std::size_t size = 0;
-  while (size < token.size()) {
-    const ssize_t count = ::read(file->get(), token.data() + size, token.size() - size);
-    if (count == 0) break;
-    if (count < 0 && errno != EINTR)
-      return bad(fmt::format("cannot read: {}", std::strerror(errno)));
-    size += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
-  }
-  token.resize(size);
+  std::string token;
+  // An end of line and one more, which shows.
+  if (const int error = read_file(file->get(), kTokenBytesMax + 2, token); error != 0)
+    return bad(fmt::format("cannot read: {}", std::strerror(error)));
   if (token.ends_with('\n')) token.pop_back();
   if (token.size() < kTokenBytesMin || token.size() > kTokenBytesMax)
     return bad(
@@ -38,16 +31,6 @@ Result<std::string, std::string> read_admin_token(const Config& config) {
   if (!std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c <= '~'; }))
     return bad("has a character that no token has; give one line without blanks");
   return token;
-}
-
-bool is_same_token(std::string_view given, std::string_view token) noexcept {
-  if (given.size() != token.size()) return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < token.size(); ++i)
-    difference |= static_cast<unsigned>(given[i] ^ token[i]);
-  // Or the compiler might end the loop early.
-  const volatile unsigned all = difference;
-  return all == 0;
 }
 
 }  // namespace tokenring

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <string>
-#include <string_view>
 
 #include "app/config.hpp"
 #include "tokenring/result.hpp"
@@ -17,8 +16,5 @@ inline constexpr std::size_t kTokenBytesMax = 1024;
 // (see private_file.hpp). Empty: none is asked for. The error is one line and shows
 // nothing of it.
 [[nodiscard]] Result<std::string, std::string> read_admin_token(const Config& config);
-
-// In a time that tells at most the token's length.
-[[nodiscard]] bool is_same_token(std::string_view given, std::string_view token) noexcept;
 
 }  // namespace tokenring

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "io/socket.hpp"
+
 namespace tokenring {
 
-int read_file(const std::string& path, std::size_t limit, std::string& into) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return errno;
+int read_file(int file, std::size_t limit, std::string& into) {
   int error = 0;
   ssize_t got = 1;
   while (got > 0 && into.size() < limit) {
@@ -25,8 +25,12 @@ int read_file(const std::string& path, std::size_t limit, std::string& into) {
       into.append(piece, static_cast<std::size_t>(got));
     }
   }
-  close(file);
   return error;
+}
+
+int read_file(const std::string& path, std::size_t limit, std::string& into) {
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return file ? read_file(file.get(), limit, into) : errno;
 }
 
 }  // namespace tokenring

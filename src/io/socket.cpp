@@ -35,17 +35,22 @@ Result<Endpoint, std::string> unix_endpoint(std::string_view path) {
   return endpoint;
 }
 
+// The file of a unix socket that is named by one; null for all others.
+const char* file_of(const Endpoint& endpoint) noexcept {
+  const auto* address = reinterpret_cast<const sockaddr_un*>(&endpoint.address);
+  return endpoint.family() == AF_UNIX && address->sun_path[0] != '\0' ? address->sun_path : nullptr;
+}
+
 // A socket file that nobody listens on is a leftover. Whatever else is there is not ours to remove.
 std::error_code remove_stale_socket(const Endpoint& endpoint) {
-  const auto* address = reinterpret_cast<const sockaddr_un*>(&endpoint.address);
-  if (address->sun_path[0] == '\0') return {};  // Abstract: no file.
+  const char* const file = file_of(endpoint);
   struct stat there {};
-  if (::lstat(address->sun_path, &there) != 0) return {};
+  if (file == nullptr || ::lstat(file, &there) != 0) return {};
   if (!S_ISSOCK(there.st_mode)) return std::make_error_code(std::errc::not_a_socket);
   Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (probe && ::connect(probe.get(), endpoint.get(), endpoint.length) != 0 &&
       errno == ECONNREFUSED) {
-    ::unlink(address->sun_path);
+    ::unlink(file);
   }
   return {};
 }
@@ -106,10 +111,10 @@ Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noe
 }
 
 void remove_socket_file(const Endpoint& endpoint) noexcept {
-  const auto* address = reinterpret_cast<const sockaddr_un*>(&endpoint.address);
+  const char* const file = file_of(endpoint);
   struct stat there {};
-  if (endpoint.family() != AF_UNIX || ::lstat(address->sun_path, &there) != 0) return;
-  if (S_ISSOCK(there.st_mode)) ::unlink(address->sun_path);
+  if (file == nullptr || ::lstat(file, &there) != 0) return;
+  if (S_ISSOCK(there.st_mode)) ::unlink(file);
 }
 
 std::string why_not_listening(const std::error_code& error) {

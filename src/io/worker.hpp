@@ -98,6 +98,11 @@ class Worker {
   // its event came would else wake the worker for nothing.
   static constexpr std::uint32_t kReadable = EPOLLIN | EPOLLRDHUP | EPOLLET;
   static constexpr std::uint32_t kWritable = kReadable | EPOLLOUT;
+  void block(auto& socket, Kind kind, auto id, bool blocked) noexcept {
+    socket.blocked = blocked;
+    watch(socket.fd.get(), kind, id.index, id.generation, blocked ? kWritable : kReadable,
+          EPOLL_CTL_MOD);
+  }
 
   struct Held {
     ClientId id;

@@ -67,8 +67,7 @@ void Worker::handle_client(ClientId id, std::uint32_t events) noexcept {
   if (socket == nullptr) return;
   id.generation = socket->generation;
   if ((events & EPOLLOUT) != 0 && socket->blocked) {
-    socket->blocked = false;
-    watch(socket->fd.get(), Kind::kClient, id.index, id.generation, kReadable, EPOLL_CTL_MOD);
+    block(*socket, Kind::kClient, id, false);
     flush_client(id);
   }
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
@@ -145,8 +144,7 @@ void Worker::flush_client(ClientId id) noexcept {
     if (n < 0) {
       if (errno == EINTR) continue;
       if (!would_block()) return lose_client(id);
-      socket->blocked = true;
-      watch(socket->fd.get(), Kind::kClient, id.index, id.generation, kWritable, EPOLL_CTL_MOD);
+      block(*socket, Kind::kClient, id, true);
       return;
     }
     if (!engine_.client_sent(id, static_cast<std::size_t>(n))) return;

@@ -69,12 +69,11 @@ void Worker::handle_link(LinkId id, std::uint32_t events) noexcept {
     if (const std::error_code error = connect_result(socket->fd.get()))
       return engine_.link_lost(id, now_, why_not_connected(error));
     socket->connecting = false;
-    watch(socket->fd.get(), Kind::kLink, id.index, id.generation, kReadable, EPOLL_CTL_MOD);
+    block(*socket, Kind::kLink, id, false);
     engine_.link_connected(id, now_);
   }
   if ((events & EPOLLOUT) != 0 && socket->blocked) {
-    socket->blocked = false;
-    watch(socket->fd.get(), Kind::kLink, id.index, id.generation, kReadable, EPOLL_CTL_MOD);
+    block(*socket, Kind::kLink, id, false);
     flush_link(id);
   }
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
@@ -107,8 +106,7 @@ void Worker::flush_link(LinkId id) noexcept {
     if (n < 0) {
       if (errno == EINTR) continue;
       if (!would_block()) return engine_.link_lost(id, now_, std::system_category().message(errno));
-      socket->blocked = true;
-      watch(socket->fd.get(), Kind::kLink, id.index, id.generation, kWritable, EPOLL_CTL_MOD);
+      block(*socket, Kind::kLink, id, true);
       return;
     }
     out->consume(static_cast<std::size_t>(n));

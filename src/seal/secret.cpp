@@ -1,5 +1,6 @@
 #include "seal/secret.hpp"
 
+#include <openssl/crypto.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -39,6 +40,11 @@ SecretBytes::~SecretBytes() {
   if (data_ == nullptr) return;
   wipe(data_, size_);
   munmap(data_, mapped_);  // Unlocks as well.
+}
+
+bool is_same_secret(std::string_view given, std::string_view secret) noexcept {
+  return given.size() == secret.size() &&
+         CRYPTO_memcmp(given.data(), secret.data(), secret.size()) == 0;
 }
 
 void wipe(void* data, std::size_t size) noexcept {

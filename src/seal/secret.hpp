@@ -38,6 +38,9 @@ class SecretBytes {
   bool locked_ = false;
 };
 
+// In a time that tells at most the secret's length.
+[[nodiscard]] bool is_same_secret(std::string_view given, std::string_view secret) noexcept;
+
 // Overwrites what is there in a way that the compiler keeps.
 void wipe(void* data, std::size_t size) noexcept;
 
