@@ -40,7 +40,7 @@ struct Reply {
   ReplyCode code = ReplyCode::kError;
   std::string_view line = {};   // The whole first line with its CR LF.
   std::string_view key = {};    // VALUE only.
-  std::string_view rest = {};   // What follows the code (and a VA's size): flags, key, error text.
+  std::string_view rest = {};   // What follows the code, a VALUE's key, and a VA's size.
   std::string_view value = {};  // VA and VALUE only, without its CR LF.
 
   [[nodiscard]] bool is_error() const noexcept { return code >= ReplyCode::kError; }

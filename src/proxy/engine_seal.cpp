@@ -259,8 +259,7 @@ Reply Engine::reveal(const Slot& slot, const Reply& reply, Buffer& plain) noexce
 
 Reply Engine::reveal_text(const Slot& slot, const Reply& reply, Buffer& plain) noexcept {
   const Reply miss{.code = ReplyCode::kEnd, .line = "END\r\n"};
-  std::string_view rest = reply.rest;  // <key> <flags> <bytes> [<cas>]
-  next_word(rest);
+  std::string_view rest = reply.rest;  // <flags> <bytes> [<cas>]
   const std::string_view flags = next_word(rest);
   next_word(rest);
   std::uint32_t client_flags = 0;

@@ -59,6 +59,7 @@ bool read_number(std::string_view& text, std::size_t digits_max, std::uint64_t& 
 bool read_value_line(std::string_view text, Reply& reply, std::uint64_t& size) noexcept {
   std::uint64_t number = 0;
   reply.key = next_word(text);
+  reply.rest = text;
   if (reply.key.empty() || !read_number(text, 10, number) || !read_number(text, kSizeDigits, size))
     return false;
   return text.empty() || (read_number(text, 20, number) && text.empty());
