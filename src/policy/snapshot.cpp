@@ -19,8 +19,9 @@ std::shared_ptr<Tallies> make_tallies(std::size_t workers, const Snapshot& snaps
   };
   return std::make_shared<Tallies>(
       Tallies{.nodes = {workers, std::move(nodes), of(&Tallies::nodes)},
-              .spaces = {workers, std::move(spaces), of(&Tallies::spaces)},
-              .keys = {workers, std::move(keys), of(&Tallies::keys)}});
+              .spaces = {workers, spaces, of(&Tallies::spaces)},
+              .keys = {workers, std::move(keys), of(&Tallies::keys)},
+              .latencies = {workers, std::move(spaces), of(&Tallies::latencies)}});
 }
 
 }  // namespace tokenring

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "policy/latency_steps.hpp"
+
 namespace tokenring {
 
 // A number with one writer.
@@ -75,6 +77,7 @@ enum class SpaceTally : std::uint8_t { TOKENRING_SPACE_TALLIES(X) };
 enum class NodeTally : std::uint8_t { TOKENRING_NODE_TALLIES(X) };
 enum class KeyTally : std::uint8_t { TOKENRING_KEY_TALLIES(X) };
 #undef X
+enum class LatencyStep : std::uint8_t {};  // See latency_steps.hpp.
 inline constexpr NodeTally kFirstNodeCount = NodeTally::kRequests;
 
 #define X(enumerator, name) std::string_view(name),
@@ -142,11 +145,13 @@ class TallyTable {
 using SpaceTallies = TallyTable<SpaceTally, kSpaceTallyNames.size()>;
 using NodeTallies = TallyTable<NodeTally, kNodeTallyNames.size()>;
 using KeyTallies = TallyTable<KeyTally, kKeyTallyNames.size()>;
+using LatencyTallies = TallyTable<LatencyStep, kLatencySteps>;
 
 struct Tallies {
-  NodeTallies nodes;    // By backend; named by pool, name and address, wherever that leads.
-  SpaceTallies spaces;  // In the order of NamespaceTable::all(); named by prefix.
-  KeyTallies keys;      // In the order of Keyring::key_id(); named by that.
+  NodeTallies nodes;         // By backend; named by pool, name and address, wherever that leads.
+  SpaceTallies spaces;       // In the order of NamespaceTable::all(); named by prefix.
+  KeyTallies keys;           // In the order of Keyring::key_id(); named by that.
+  LatencyTallies latencies;  // Of requests that a node answered; by namespace, as `spaces`.
 };
 
 }  // namespace tokenring

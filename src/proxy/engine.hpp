@@ -314,6 +314,7 @@ class Engine {
   struct Served {
     Instant since;
     std::uint32_t turn = 0;
+    std::uint16_t space = Slot::kNoSpace;
     LatencyKind kind = LatencyKind::kOther;
     std::uint32_t count = 0;
   };
@@ -395,8 +396,9 @@ class Engine {
   std::vector<std::string> missed_nodes_;
   static constexpr std::size_t kMissedNodesMax = 1024;
   std::vector<ClientId> resumes_;
-  std::vector<SpaceTallies::Cell*> space_tallies_;  // By namespace; empty: none are kept.
-  std::vector<std::uint32_t> leaders_;              // By hash of key: the last slot that leads.
+  std::vector<SpaceTallies::Cell*> space_tallies_;      // By namespace; empty: none are kept.
+  std::vector<LatencyTallies::Cell*> space_latencies_;  // Likewise.
+  std::vector<std::uint32_t> leaders_;                  // By hash of key: the last slot that leads.
   Instant next_sweep_;
   Instant next_publish_;
   Slab<Gather> gathers_;

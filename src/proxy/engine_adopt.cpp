@@ -63,10 +63,14 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
 
 void Engine::adopt_tallies() {
   space_tallies_.clear();
+  space_latencies_.clear();
   if (snapshot_->tallies == nullptr) return;
   SpaceTallies& spaces = snapshot_->tallies->spaces;
-  for (std::size_t n = 0; n < spaces.columns() && spaces.has(options_.worker, n); ++n)
+  LatencyTallies& latencies = snapshot_->tallies->latencies;
+  for (std::size_t n = 0; n < spaces.columns() && spaces.has(options_.worker, n); ++n) {
     space_tallies_.push_back(&spaces.at(options_.worker, n));
+    space_latencies_.push_back(&latencies.at(options_.worker, n));
+  }
 }
 
 // What is in flight is counted where it belongs from now on.
@@ -80,9 +84,11 @@ void Engine::rename_spaces(const Snapshot& from, const Snapshot& to) {
     names.push_back(same == spaces.end() ? Slot::kNoSpace
                                          : static_cast<std::uint16_t>(same - spaces.begin()));
   }
-  slots_.for_each([&](std::uint32_t, Slot& slot) {
-    if (slot.space != Slot::kNoSpace) slot.space = names[slot.space];
-  });
+  const auto rename = [&](std::uint16_t& space) {
+    if (space != Slot::kNoSpace) space = names[space];
+  };
+  slots_.for_each([&](std::uint32_t, Slot& slot) { rename(slot.space); });
+  for (Served& served : served_) rename(served.space);
 }
 
 // The link of that identity, or a new one; its index.

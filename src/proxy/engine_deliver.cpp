@@ -142,8 +142,9 @@ bool Engine::fill_shown(std::uint32_t index, const Reply& reply, Buffer* whole) 
 
 // What was read at once and is answered at once is kept as one.
 void Engine::time_reply(const Slot& slot, LatencyKind kind) noexcept {
-  if (served_.empty() || served_.back().since != slot.sent || served_.back().kind != kind)
-    served_.push_back({slot.sent, slot.turn, kind});
+  if (served_.empty() || served_.back().since != slot.sent || served_.back().kind != kind ||
+      served_.back().space != slot.space)
+    served_.push_back({slot.sent, slot.turn, slot.space, kind});
   ++served_.back().count;
 }
 

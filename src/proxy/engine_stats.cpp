@@ -261,6 +261,9 @@ void Engine::end_turn(Now now) noexcept {
       const std::int64_t own = age == 0 ? total : std::min(total, before + took);
       options_.latencies->total[kind].record(total, served.count);
       options_.latencies->own[kind].record(own, served.count);
+      if (served.space != Slot::kNoSpace && !space_latencies_.empty())
+        space_latencies_[served.space]->add(
+            LatencyStep{static_cast<std::uint8_t>(latency_step_of(total))}, served.count);
     }
   }
   served_.clear();

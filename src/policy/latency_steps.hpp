@@ -1,0 +1,31 @@
+// Steps of times to answer, as namespaces count them: coarser than LatencyHistogram's buckets, for
+// there may be thousands of namespaces.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace tokenring {
+
+// Four steps per power of two, so that a step is at most 1/4 wide, from 8.192 us to 4.29 s. The
+// first one is of all that is shorter, the last one of all that is longer.
+inline constexpr std::size_t kLatencySteps = 78;
+
+constexpr std::size_t latency_step_of(std::int64_t ns) noexcept {
+  constexpr std::size_t kFirstWidth = 14;  // Of 8192.
+  const auto time = static_cast<std::uint64_t>(std::max<std::int64_t>(0, ns));
+  const auto width = static_cast<std::size_t>(std::bit_width(time));
+  if (width < kFirstWidth) return 0;
+  const std::size_t quarter = (time >> (width - 3)) & 3;
+  return std::min(1 + (width - kFirstWidth) * 4 + quarter, kLatencySteps - 1);
+}
+
+// The first time, in ns, that is beyond the step. REQUIRES: it is not the last one.
+constexpr std::uint64_t latency_step_end_ns(std::size_t step) noexcept {
+  if (step == 0) return 8192;
+  return std::uint64_t{5 + (step - 1) % 4} << (11 + (step - 1) / 4);
+}
+
+}  // namespace tokenring
