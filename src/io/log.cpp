@@ -10,12 +10,14 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "io/clock.hpp"
+#include "io/recent.hpp"
 
 namespace tokenring {
 
@@ -34,6 +36,16 @@ struct EventState {
 std::atomic<LogLevel> least_level{LogLevel::kInfo};
 std::mutex states_mutex;
 std::array<EventState, kLogEventNames.size()> states;
+
+// Lives to the process's end, as the output does.
+struct Kept {
+  std::mutex mutex;
+  RecentEvents events;
+};
+Kept& kept() {
+  static auto* const only = new Kept;
+  return *only;
+}
 
 EventState& state_of(LogEvent event) {
   return states[static_cast<std::size_t>(event)];
@@ -101,7 +113,8 @@ void set_log_level(LogLevel level) noexcept {
 }
 
 bool admit_line(LogLevel level, LogEvent event) noexcept {
-  if (level < least_level.load(std::memory_order_relaxed)) return false;
+  if (level < least_level.load(std::memory_order_relaxed) && !RecentEvents::wants(level, event))
+    return false;
   const std::int64_t second = read_clock().instant.ns / 1'000'000'000;
   std::uint64_t dropped = 0;
   {
@@ -135,7 +148,23 @@ void tell_dropped_lines() noexcept {
   }
 }
 
+std::vector<RecentEvent> recent_events(std::size_t max) {
+  const std::lock_guard lock(kept().mutex);
+  return kept().events.newest(max);
+}
+
 void write_line(LogLevel level, LogEvent event, std::string_view text) noexcept {
+  if (RecentEvents::wants(level, event)) {
+    std::string printable(text);
+    for (char& c : printable)
+      if (c < ' ' || c > '~') c = '?';
+    const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                            std::chrono::system_clock::now().time_since_epoch())
+                            .count();
+    const std::lock_guard lock(kept().mutex);
+    kept().events.add(level, event, printable, now_ms);
+  }
+  if (level < least_level.load(std::memory_order_relaxed)) return;
   std::string line;
   Output& out = output();
   if (out.to_journal) line = fmt::format("<{}>", kPriorities[static_cast<std::size_t>(level)]);

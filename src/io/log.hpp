@@ -5,6 +5,8 @@
 // line that standard error does not take at once is dropped too: nobody ever waits for the log. All
 // functions may be called from any thread.
 //
+// Warnings are kept too, the last of each kind, whatever the level is; see recent.hpp.
+//
 // Never log a key, a value or a secret. Names and addresses come from the configuration.
 #pragma once
 
@@ -15,8 +17,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace tokenring {
+
+struct RecentEvent;
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
 
@@ -60,7 +65,10 @@ void set_log_level(LogLevel level) noexcept;
 // Tells what was dropped in earlier seconds. Call it every second or so, and at the end.
 void tell_dropped_lines() noexcept;
 
-// Whether a line may be written now; counts it where not.
+// What was kept, the newest first, at most so many.
+[[nodiscard]] std::vector<RecentEvent> recent_events(std::size_t max);
+
+// Whether a line may be written or kept now; counts it where not.
 [[nodiscard]] bool admit_line(LogLevel level, LogEvent event) noexcept;
 // The line itself. Bytes that do not print become '?'.
 void write_line(LogLevel level, LogEvent event, std::string_view text) noexcept;
