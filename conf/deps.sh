@@ -9,13 +9,14 @@ build=(
   g++ meson ninja-build pkg-config ccache
   libasio-dev libssl-dev libxxhash-dev libfmt-dev doctest-dev libtomlplusplus-dev libcli11-dev
   libspdlog-dev libsimdjson-dev libzstd-dev libcpp-httplib-dev
-  libyaml-cpp-dev
+  libyaml-cpp-dev nlohmann-json3-dev
 )
 test=(
   clang libclang-rt-14-dev clang-format python3 python3-cryptography git openssl
   memcached python3-pymemcache python3-pylibmc libmemcached-dev libmemcached-tools
   php-cli php-memcached libcache-memcached-fast-perl
   valgrind strace prometheus
+  chromium chromium-driver python3-selenium fonts-dejavu-core  # The admin page, in a real browser.
 )
 bench=(python3 git memcached nutcracker haproxy linux-perf valgrind libbenchmark-dev)
 

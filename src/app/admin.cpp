@@ -2,10 +2,25 @@
 
 #include <fmt/format.h>
 
+#include "app/page_files.hpp"
+#include "app/status_json.hpp"
 #include "io/clock.hpp"
+#include "io/log.hpp"
 #include "seal/secret.hpp"
 
 namespace tokenring {
+
+namespace {
+
+// Whether a Host header is a name that nobody else can have lead here: none, this host's, or an IP
+// address.
+bool is_own_host(std::string_view host) {
+  if (host.empty() || host.front() == '[') return true;
+  host = host.substr(0, host.rfind(':'));
+  return host == "localhost" || host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+}  // namespace
 
 Admin::Admin(const CounterBoard& board, std::int64_t started_s)
     : board_(board),
@@ -22,9 +37,17 @@ void Admin::tell(ProcessState state, std::string token) {
   });
 }
 
+MetricsSource Admin::source() const {
+  return {.state = state_,
+          .board = board_,
+          .usage = process_usage(),
+          .started_s = started_s_,
+          .now_s = read_clock().unix_time.seconds};
+}
+
 // The two probes ask for no token, as what asks for them often cannot show one; then they do not
-// say why, for that names a pool.
-HttpAnswer Admin::serve(const HttpRequest& request) const {
+// say why, for that names a pool. The page asks for the token itself, and its files have no data.
+HttpAnswer Admin::serve(const HttpRequest& request) {
   const bool may_know = token_.empty() || is_same_secret(request.bearer, token_);
   if (request.path == "/healthz") return {.body = "ok\n"};
   if (request.path == "/readyz") {
@@ -32,15 +55,36 @@ HttpAnswer Admin::serve(const HttpRequest& request) const {
     if (reason.empty()) return {.body = "ready\n"};
     return {.status = 503, .body = may_know ? reason + "\n" : "not ready\n"};
   }
+  for (const PageFile& file : page_files())
+    if (request.path == file.path)
+      return {.body = std::string(file.text), .type = std::string(file.type)};
   if (!may_know) return {.status = 401, .body = "needs the token of admin.token_file\n"};
-  if (request.path != "/metrics" || !state_.snapshot)
-    return {.status = 404, .body = "there are /metrics, /healthz and /readyz\n"};
-  return {.body = metrics_text({.state = state_,
-                                .board = board_,
-                                .usage = process_usage(),
-                                .started_s = started_s_,
-                                .now_s = read_clock().unix_time.seconds}),
-          .type = std::string(Exposition::kContentType)};
+  if (request.path == "/metrics" && state_.snapshot)
+    return {.body = metrics_text(source()), .type = std::string(Exposition::kContentType)};
+  if ((request.path == "/status.json" || request.path == "/where") && state_.snapshot)
+    return serve_data(request);
+  return {.status = 404,
+          .body = "there are /, /status.json, /where?key=KEY, /metrics, /healthz and /readyz\n"};
+}
+
+// The page's data. Where no token is asked for, a site that a browser shows may have had its name
+// lead here (DNS rebinding), and then is not to read it.
+HttpAnswer Admin::serve_data(const HttpRequest& request) {
+  if (token_.empty() && !is_own_host(request.host))
+    return {.status = 403,
+            .body = "without admin.token_file ask by an IP address, or as localhost\n"};
+  constexpr std::string_view kType = "application/json";
+  if (request.path == "/status.json")
+    return {
+        .body = status_json(source(), shares_.of(state_.snapshot), recent_events(kStatusEventsMax)),
+        .type = std::string(kType)};
+  const std::string* const key = request.parameter("key");
+  const std::string* const exptime = request.parameter("exptime");
+  WhereAnswer answer = where_json(*state_.snapshot, key == nullptr ? "" : *key,
+                                  exptime == nullptr ? "" : *exptime, read_clock().unix_time);
+  return {.status = answer.is_error ? 400 : 200,
+          .body = std::move(answer.json),
+          .type = std::string(kType)};
 }
 
 }  // namespace tokenring

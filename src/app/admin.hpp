@@ -1,4 +1,5 @@
-// Admin: the port for operators' programs. /metrics, /healthz and /readyz, by GET and HEAD.
+// Admin: the port for operators and their programs. /metrics, /healthz, /readyz, and a page with
+// its data, by GET and HEAD.
 //
 // It runs in a thread of its own (io/port.hpp), which reads what workers count and is told of the
 // rest by the control thread. Whatever happens there, clients of the proxy do not notice.
@@ -10,6 +11,7 @@
 
 #include "app/http.hpp"
 #include "app/metrics.hpp"
+#include "app/status_json.hpp"
 #include "io/port.hpp"
 
 namespace tokenring {
@@ -27,12 +29,15 @@ class Admin {
   void close() { port_.close(); }
 
  private:
-  [[nodiscard]] HttpAnswer serve(const HttpRequest& request) const;
+  [[nodiscard]] HttpAnswer serve(const HttpRequest& request);
+  [[nodiscard]] HttpAnswer serve_data(const HttpRequest& request);
+  [[nodiscard]] MetricsSource source() const;
 
   const CounterBoard& board_;
   std::int64_t started_s_;
-  ProcessState state_;  // These two are the port's thread's.
+  ProcessState state_;  // These three are the port's thread's.
   std::string token_;
+  RingShares shares_;
   Http http_;
   Port port_;  // Last: its thread uses all of the above.
 };

@@ -19,6 +19,7 @@ usage:
   tokenring [-c FILE] [--listen ADDR ...] [--nodes A,B,...] [--workers N] [--check]
   tokenring where [-c FILE] [--nodes A,B,...] [--exptime N] [--reference] KEY...
   tokenring reload|drain|stop|status [-c FILE] [--listen ADDR ...]
+  tokenring top [-c FILE] [--admin ADDR] [--token-file FILE] [--once] [--interval S]
   tokenring import [--pool NAME] FILE
   tokenring keygen [--master]
   tokenring keys FILE
@@ -57,6 +58,13 @@ reload, drain, stop, status: ask the process that listens where this file, or --
                       So do SIGTERM and SIGINT; a second one is stop
   stop                end at once
   status              say how it is; for metrics and probes over HTTP see [admin] in the file
+
+top: shows nodes, namespaces and recent trouble of a process in the terminal; q ends it
+  --admin ADDR        its admin port: an address, or a port of 127.0.0.1 (default: the file's
+                      admin.listen)
+  --token-file FILE   the token that the port asks for (default: the file's admin.token_file)
+  --once              print it once and end; so without a terminal
+  --interval S        seconds between two readings, of which rates are told, 0.1 to 60 (default: 2)
 
 import: prints what a twemproxy (nutcracker) file comes to, and in comments what does not carry over
   --pool NAME         the pool to take, where there are several: each is a file, as each listens
@@ -103,6 +111,7 @@ struct Parser {
   std::uint32_t workers = 0;
   CLI::App app;
   CLI::App* where = nullptr;
+  CLI::App* top = nullptr;
   CLI::App* import = nullptr;
   std::vector<CLI::App*> questions;
   CLI::App* keygen = nullptr;
@@ -124,6 +133,7 @@ struct Parser {
     app.require_subcommand(0, 1);
 
     add_where();
+    add_top();
     add_seal();
   }
 
@@ -144,6 +154,15 @@ struct Parser {
     add_once(*import, "--pool", line.import_pool);
     import->add_option("FILE", line.import_file)->required();
     for (const char* name : {"reload", "drain", "stop", "status"}) add_question(name);
+  }
+
+  void add_top() {
+    top = add_command("top");
+    add_once(*top, "-c,--config", line.config_file);
+    add_once(*top, "--admin", line.top.admin);
+    add_once(*top, "--token-file", line.top.token_file);
+    top->add_flag("--once", line.top.once);
+    add_once(*top, "--interval", line.top.interval_s)->check(CLI::Range(0.1, 60.0));
   }
 
   void add_question(const char* name) {
@@ -182,6 +201,7 @@ struct Parser {
     using Action = CommandLine::Action;
     if (version) return Action::kVersion;
     if (where->parsed()) return Action::kWhere;
+    if (top->parsed()) return Action::kTop;
     if (keygen->parsed()) return Action::kKeygen;
     if (keys->parsed()) return Action::kKeys;
     if (seal->parsed()) return Action::kSeal;
@@ -193,7 +213,7 @@ struct Parser {
   }
 
   [[nodiscard]] bool names_file() const {
-    std::size_t count = app.count("--config") + where->count("--config");
+    std::size_t count = app.count("--config") + where->count("--config") + top->count("--config");
     for (const CLI::App* question : questions) count += question->count("--config");
     return count > 0;
   }

@@ -9,6 +9,7 @@
 
 #include "app/config.hpp"
 #include "app/seal_command.hpp"
+#include "app/top.hpp"
 #include "app/where.hpp"
 #include "tokenring/result.hpp"
 
@@ -26,6 +27,7 @@ struct CommandLine {
     kTrain,
     kAsk,
     kImport,
+    kTop,
     kHelp,
     kVersion,
   };
@@ -39,6 +41,7 @@ struct CommandLine {
   bool takeover = false;  // From the process that serves at present.
   std::string question;   // Of kAsk: reload, drain, stop or status.
   WhereOptions where;
+  TopOptions top;
   std::string import_file;
   std::string import_pool;  // Empty: the only one.
   KeygenOptions keygen;

@@ -16,6 +16,10 @@ constexpr std::string_view kTooLarge =
 constexpr std::string_view kBadRequest =
     "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
+constexpr std::string_view kContentPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 // What httplib takes for a connection: a request that is there, and room for its answer.
 class Memory final : public httplib::Stream {
  public:
@@ -79,10 +83,18 @@ class Http::Grammar final : public httplib::Server {
         return HandlerResponse::Handled;
       }
       const std::string authorization = request.get_header_value("Authorization");
-      HttpAnswer answer = handler({.path = request.path, .bearer = bearer_of(authorization)});
+      const std::string host = request.get_header_value("Host");
+      HttpAnswer answer = handler({.path = request.path,
+                                   .bearer = bearer_of(authorization),
+                                   .host = host,
+                                   .query = request.params});
       response.status = answer.status;
       response.set_header("Cache-Control", "no-store");
       response.set_header("Accept-Ranges", "none");
+      response.set_header("Content-Security-Policy", std::string(kContentPolicy));
+      response.set_header("X-Content-Type-Options", "nosniff");
+      response.set_header("Referrer-Policy", "no-referrer");
+      response.set_header("Cross-Origin-Resource-Policy", "same-origin");
       if (answer.status == 401) response.set_header("WWW-Authenticate", "Bearer");
       response.set_content(std::move(answer.body), answer.type);
       return HandlerResponse::Handled;

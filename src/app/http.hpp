@@ -2,10 +2,13 @@
 // does no I/O and waits for nothing; see io/port.hpp for what carries the bytes.
 //
 // An answer closes its connection. Of methods there are GET and HEAD; a request's body is not read.
+// Each tells a browser to keep nothing of it, to take it for nothing else, and to load for it only
+// what comes from here, in files of its own.
 #pragma once
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +19,14 @@ namespace tokenring {
 struct HttpRequest {
   std::string_view path;    // Decoded, without the query.
   std::string_view bearer;  // The token of `Authorization: Bearer TOKEN` (RFC 6750); empty: none.
+  std::string_view host;    // Whom the peer takes us for, with the port; empty: it does not say.
+  std::multimap<std::string, std::string> query;  // Decoded: any bytes.
+
+  // The first of that name; null: there is none. Valid as long as the request.
+  [[nodiscard]] const std::string* parameter(const std::string& name) const {
+    const auto found = query.find(name);
+    return found == query.end() ? nullptr : &found->second;
+  }
 };
 
 struct HttpAnswer {
@@ -26,7 +37,7 @@ struct HttpAnswer {
 
 class Http {
  public:
-  // Only GET and HEAD come to it. Valid answers: 200, 401, 404, 503.
+  // Only GET and HEAD come to it. Valid answers: 200, 400, 401, 403, 404, 503.
   using Handler = std::function<HttpAnswer(const HttpRequest&)>;
 
   explicit Http(Handler handler);

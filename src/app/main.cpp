@@ -13,6 +13,7 @@
 #include "app/import.hpp"
 #include "app/run.hpp"
 #include "app/seal_material.hpp"
+#include "app/top.hpp"
 #include "app/where.hpp"
 #include "io/resolver.hpp"
 #include "tokenring/version.hpp"
@@ -102,6 +103,7 @@ std::optional<int> without_config(const CommandLine& line) {
     case CommandLine::Action::kRun:
     case CommandLine::Action::kCheck:
     case CommandLine::Action::kWhere:
+    case CommandLine::Action::kTop:
       break;
   }
   return std::nullopt;
@@ -115,6 +117,8 @@ int start(int argc, char** argv) {
   if (!config) return fail(config.error());
   if (line->action == CommandLine::Action::kCheck) return check(*line, *config);
   if (line->action == CommandLine::Action::kWhere) return answer_where(*line, *config);
+  if (line->action == CommandLine::Action::kTop)
+    return top(line->top, *config, std::cout, std::cerr);
   return run(*line, *config);
 }
 

@@ -10,11 +10,11 @@ namespace tokenring {
 
 namespace {
 
-std::string life_text(const LifeRules& rules, std::int32_t exptime, UnixTime now) {
+std::optional<std::int64_t> life_of(const LifeRules& rules, std::int32_t exptime, UnixTime now) {
   LifeRules steady = rules;
   steady.ttl_jitter = 0;
   const Expiry life = granted_life(steady, Expiry::from_exptime(exptime), now, 0);
-  return life.is_never() ? "never" : std::to_string(life.remaining_s(now));
+  return life.is_never() ? std::nullopt : std::optional(life.remaining_s(now));
 }
 
 struct SeenKey {
@@ -39,7 +39,7 @@ SeenKey seen_key(const Snapshot& snapshot, const Namespace& space, std::string_v
 
 // What the log of a value that does not open calls its key.
 std::string reference_of(const Snapshot& snapshot, const Namespace& space, std::string_view key) {
-  if (snapshot.keyring == nullptr || !space.seal.seals()) return "-";
+  if (snapshot.keyring == nullptr || !space.seal.seals()) return {};
   std::string reference(kAuditCharacters, '\0');
   snapshot.keyring->audit().refer({.space = space.prefix, .key = key}, reference.data());
   return reference;
@@ -48,30 +48,40 @@ std::string reference_of(const Snapshot& snapshot, const Namespace& space, std::
 // The line for a key; the reason why it has none.
 Result<std::string, std::string> line_for(const Snapshot& snapshot, std::string_view key,
                                           const WhereOptions& options, UnixTime now) {
+  const auto place = place_of_key(snapshot, key, options.exptime, now);
+  if (!place && key.empty()) return unexpected(place.error());
+  if (!place) return unexpected(fmt::format("{}: {}", escaped_key(key), place.error()));
+  const std::string& prefix = place->space->prefix;
+  const std::string reference = place->reference.empty() ? "-" : place->reference;
+  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}{}", escaped_key(key),
+                     prefix.empty() ? "-" : escaped_key(prefix), place->pool->name,
+                     place->pool->nodes[place->node].shown(), escaped_key(place->node_key),
+                     place->life_s ? std::to_string(*place->life_s) : "never",
+                     options.reference ? "\t" + reference : "");
+}
+
+}  // namespace
+
+Result<KeyPlace, std::string> place_of_key(const Snapshot& snapshot, std::string_view key,
+                                           std::int32_t exptime, UnixTime now) {
   if (key.empty()) return unexpected(std::string("an empty key; keys have 1 to 250 bytes"));
   const Namespace* space = snapshot.namespaces.find(key);
   const std::size_t bytes_max =
       space != nullptr && space->seal.blind_keys ? kLongKeyBytesMax : kKeyBytesMax;
-  if (key.size() > bytes_max) {
-    return unexpected(fmt::format("{}: a key of {} bytes; keys have 1 to {}", escaped_key(key),
-                                  key.size(), bytes_max));
-  }
-  if (space == nullptr) {
+  if (key.size() > bytes_max)
+    return unexpected(fmt::format("a key of {} bytes; keys have 1 to {}", key.size(), bytes_max));
+  if (space == nullptr)
     return unexpected(
-        fmt::format("{}: no namespace has this key; add one with its prefix, or with prefix \"\"",
-                    escaped_key(key)));
-  }
+        std::string("no namespace has this key; add one with its prefix, or with prefix \"\""));
   const Pool& pool = snapshot.pools[space->pool];
-  const SeenKey seen = seen_key(snapshot, *space, key);
-  const NodeSpec& node = pool.nodes[pool.ring.owner_of(seen.route)];
-  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}{}", escaped_key(key),
-                     space->prefix.empty() ? "-" : escaped_key(space->prefix), pool.name,
-                     node.shown(), escaped_key(seen.key),
-                     life_text(space->life, options.exptime, now),
-                     options.reference ? "\t" + reference_of(snapshot, *space, key) : "");
+  SeenKey seen = seen_key(snapshot, *space, key);
+  return KeyPlace{.space = space,
+                  .pool = &pool,
+                  .node = pool.ring.owner_of(seen.route),
+                  .node_key = std::move(seen.key),
+                  .life_s = life_of(space->life, exptime, now),
+                  .reference = reference_of(snapshot, *space, key)};
 }
-
-}  // namespace
 
 int where(const Snapshot& snapshot, const WhereOptions& options, UnixTime now, std::istream& in,
           std::ostream& out, std::ostream& errors) {

@@ -37,7 +37,9 @@ def exchange(place, data, *, shutdown=False):
 
 def request(place, path, *, method="GET", headers=()):
     """(status, headers by lower-case name, body)"""
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", *(f"{name}: {value}" for name, value in headers), "", ""]
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
+    if not any(name == "Host" for name, _ in headers):
+        lines.insert(1, "Host: x")
     head, _, body = exchange(place, "\r\n".join(lines).encode()).partition(b"\r\n\r\n")
     first, *rest = head.decode("latin-1").split("\r\n")
     return int(first.split()[1]), {k.lower(): v for k, v in (line.split(": ", 1) for line in rest)}, body

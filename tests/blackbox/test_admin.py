@@ -1,6 +1,8 @@
 """The admin port: what it answers, whom it lets in, and that nothing done to it reaches clients."""
+import json
 import os
 import random
+import re
 import signal
 import socket
 import tempfile
@@ -50,9 +52,69 @@ class Admin(Case):
             for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
                 status, headers, body = request(proxy.admin, path, method=method)
                 self.assertEqual((status, headers["allow"]), (405, "GET, HEAD"), (method, path))
-        for path in ("/", "/metrics/", "/Metrics", "/metrics/../metrics", "//metrics", "/favicon.ico"):
+        for path in ("/index.html", "/page", "/metrics/", "/Metrics", "/metrics/../metrics", "//metrics", "/favicon.ico"):
             self.assertEqual(request(proxy.admin, path)[0], 404, path)
         self.assertEqual(request(proxy.admin, "/metrics?name=x")[0], 200)
+
+    def test_the_page_and_its_data(self):
+        node = self.memcached()
+        proxy = self.start(pool(node) + '[[namespaces]]\nprefix = "s:"\nttl_cap = 60\n')
+        self.comes_up(proxy)
+        host = [("Host", f"127.0.0.1:{proxy.admin}")]
+
+        def ask(path, headers=host):
+            status, headers, body = request(proxy.admin, path, headers=headers)
+            return status, headers["content-type"], body
+
+        status, kind, body = ask("/")
+        self.assertEqual((status, kind), (200, "text/html; charset=utf-8"))
+        named = re.findall(rb'(?:src|href)="([^"]+)"', body)
+        self.assertEqual(sorted(named), [b"icon.svg", b"page.css", b"page.js"])
+        for name in named + re.findall(rb'from "\./([^"]+)"', ask("/page.js")[2]):
+            status, kind, body = ask(f"/{name.decode()}")
+            self.assertEqual(status, 200, name)
+            self.assertIn(kind.split(";")[0], ("text/css", "text/javascript", "image/svg+xml"))
+        wire = self.wire(proxy)
+        wire.set(b"s:k", b"v")
+        self.assertEqual(wire.get(b"s:k"), b"v")
+        self.assertIsNone(wire.get(b"s:none"))
+
+        def space():
+            status, kind, body = ask("/status.json")
+            self.assertEqual((status, kind), (200, "application/json"))
+            return next(s for s in json.loads(body)["namespaces"] if s["namespace"] == "s:")
+
+        eventually(lambda: space()["get_misses"] == 1, what="counts")
+        counted = space()
+        self.assertEqual((counted["cmd_get"], counted["cmd_set"], counted["get_hits"], counted["ttl_capped"]), (2, 1, 1, 1))
+        eventually(lambda: sum(space()["latency"][1:]) == 3, what="each answer has its time")
+        status, kind, body = ask("/where?key=s%3ak")
+        self.assertEqual((status, kind), (200, "application/json"))
+        place = json.loads(body)
+        self.assertEqual((place["node"], place["node_state"], place["namespace"], place["life_s"]),
+                         (node.address, "up", "s:", 60))
+        for path, error in (("/where", "an empty key"), ("/where?key=" + "a" * 251, "a key of 251 bytes"),
+                            ("/where?key=a&exptime=b", "exptime is no number")):
+            status, kind, body = ask(path)
+            self.assertEqual((status, kind), (400, "application/json"))
+            self.assertTrue(json.loads(body)["error"].startswith(error), body)
+        # A site whose name leads here is not shown the data; who asks with a token is.
+        for name in ("rebound.example", "127.0.0.1.example", "localhost.example:80", "x"):
+            for path in ("/status.json", "/where?key=a"):
+                self.assertEqual(ask(path, [("Host", name)])[0], 403, name)
+        for name in ("localhost", f"localhost:{proxy.admin}", "127.0.0.1", "[::1]:80", "10.0.0.1:80"):
+            self.assertEqual(ask("/status.json", [("Host", name)])[0], 200, name)
+        self.assertEqual(exchange(proxy.admin, b"GET /status.json HTTP/1.0\r\n\r\n")[:15], b"HTTP/1.1 200 OK")
+
+    def test_the_page_without_its_token_has_no_data(self):
+        proxy = self.start(admin=f'token_file = "{self.token_file("correct-horse-battery")}"')
+        self.comes_up(proxy)
+        for path in ("/", "/page.js", "/page.css"):
+            self.assertEqual(request(proxy.admin, path)[0], 200, path)
+        for path in ("/status.json", "/where?key=a"):
+            self.assertEqual(request(proxy.admin, path)[0], 401, path)
+            headers = [("Authorization", "Bearer correct-horse-battery")]
+            self.assertEqual(request(proxy.admin, path, headers=headers)[0], 200, path)
 
     def test_a_port_of_ipv6_and_a_unix_socket(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,9 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   constexpr std::size_t kRequestBytesMax = 8192;
   constexpr std::size_t kAnswerBytesMax = 4096;
   static Http http([](const HttpRequest& request) {
-    TR_ASSERT(request.bearer.size() < kRequestBytesMax);
+    TR_ASSERT(request.bearer.size() < kRequestBytesMax && request.host.size() < kRequestBytesMax);
+    const std::string* const key = request.parameter("key");
+    TR_ASSERT(key == nullptr || key->size() < kRequestBytesMax);
     return HttpAnswer{.status = request.path == "/" ? 200 : 404, .body = std::string(1000, 'x')};
   });
   const std::string_view received(reinterpret_cast<const char*>(data),

@@ -50,6 +50,35 @@ TEST_CASE("a request is answered when its head is there") {
   CHECK(body("GET /%6Detrics HTTP/1.0\r\n\r\n") == "[/metrics] []");
 }
 
+TEST_CASE("a query's values are any bytes, the first of a name counts") {
+  std::string seen;
+  Http http([&](const HttpRequest& request) {
+    const std::string* const key = request.parameter("key");
+    seen = key == nullptr ? "none" : *key;
+    return HttpAnswer();
+  });
+  const auto key_of = [&](std::string_view query) {
+    CHECK(http.answer(fmt::format("GET /where{} HTTP/1.1\r\n\r\n", query), false).has_value());
+    return seen;
+  };
+  CHECK(key_of("?key=a%20b%26%3D%2B%25") == "a b&=+%");
+  CHECK(key_of("?x=1&key=%ff%00%0d%0a") == std::string("\xFF\0\r\n", 4));
+  CHECK(key_of("?key=one&key=two") == "one");
+  CHECK(key_of("?key=") == "");
+  CHECK(key_of("?other=1") == "none");
+  CHECK(key_of("") == "none");
+}
+
+TEST_CASE("an answer lets a browser do no more than it must") {
+  const std::string answer = answered("GET /a HTTP/1.1\r\n\r\n");
+  CHECK(answer.find("Content-Security-Policy: default-src 'none'; script-src 'self'; ") !=
+        std::string::npos);
+  CHECK(answer.find("unsafe") == std::string::npos);
+  CHECK(answer.find("X-Content-Type-Options: nosniff\r\n") != std::string::npos);
+  CHECK(answer.find("Cache-Control: no-store\r\n") != std::string::npos);
+  CHECK(answer.find("Set-Cookie") == std::string::npos);
+}
+
 TEST_CASE("HEAD has the head of GET") {
   const std::string head = answered("HEAD /a HTTP/1.1\r\n\r\n");
   CHECK(head.starts_with("HTTP/1.1 200 OK\r\n"));
