@@ -113,6 +113,7 @@ inline constexpr std::array kCommandRows = {
   X(kNonNumeric, "CLIENT_ERROR cannot increment or decrement non-numeric value")            \
   X(kSealedArithmetic, "CLIENT_ERROR sealed values cannot be changed in place here")        \
   X(kNoTokenLife, "CLIENT_ERROR value does not say when it expires")                        \
+  X(kGuardedReplay, "CLIENT_ERROR only add and get are allowed for this key")               \
   X(kCannotSeal, "SERVER_ERROR cannot seal the value")                                      \
   X(kTooManyChanges, "SERVER_ERROR too many concurrent changes of this item")               \
   X(kFanOutFailed, "SERVER_ERROR not every node answered")                                  \

@@ -187,10 +187,12 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
                           .pool = static_cast<std::uint32_t>(pool - config.pools.begin()),
                           .life = space.life,
                           .seal = space.seal,
+                          .tokens = space.tokens,
                           .coalesce = space.coalesce});
     if (const auto found = material.dictionaries.find(space.dictionary);
         found != material.dictionaries.end())
       namespaces.back().seal.dictionary = found->second;
+    snapshot->has_revocation |= space.tokens.revokes();
     snapshot->allows_flush_all &= space.flush_all;
   }
   const bool has_default = std::any_of(namespaces.begin(), namespaces.end(),

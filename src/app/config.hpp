@@ -57,6 +57,7 @@ struct NamespaceConfig {
   std::string pool;    // The name of one of Config::pools.
   LifeRules life;
   SealRules seal;
+  TokenRules tokens;
   std::string dictionary;     // Path of a file; empty: none.
   std::string dictionary_at;  // As KeySource::at.
   std::string seal_until_at;

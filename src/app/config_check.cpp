@@ -132,6 +132,22 @@ void check_seal(const NamespaceDraft& draft, const Draft& all, Errors& errors) {
                     quoted(tag), draft.space.pool));
 }
 
+// Rules for tokens are kept by sealed words of our own, and by one node alone.
+void check_tokens(const NamespaceDraft& draft, Errors& errors) {
+  const TokenRules& tokens = draft.space.tokens;
+  const auto add = [&](Position at, std::string_view key, std::string_view message) {
+    errors.add(at, fmt::format("{}.{}", draft.key, key), message);
+  };
+  if (tokens.any() && draft.space.seal.mode != SealMode::kRequire)
+    add(draft.tokens_at, draft.tokens_key, "needs seal = \"require\"");
+  if (tokens.one_time && draft.space.coalesce)
+    add(draft.coalesce_at, "coalesce", "would give one value to several, against one_time");
+  if (tokens.replay_guard && (tokens.revokes() || tokens.one_time || tokens.fill_guard_s > 0))
+    add(draft.tokens_at, draft.tokens_key, "has no effect beside replay_guard; leave it out");
+  if (tokens.negative_ttl_s > 0 && draft.space.life.token_life == TokenLife::kIgnore)
+    add(draft.negative_ttl_at, "negative_ttl", "has no effect without ttl_from_token");
+}
+
 void check_flush_all(const Draft& draft, Errors& errors) {
   for (const std::string& address : draft.config.flush_all_at.value_or(std::vector<std::string>()))
     if (std::find(draft.config.listen.begin(), draft.config.listen.end(), address) ==
@@ -169,6 +185,7 @@ void check_namespaces(Draft& draft, Errors& errors) {
     }
     check_pool_of(space, draft, errors);
     check_seal(space, draft, errors);
+    check_tokens(space, errors);
     if (life.ttl_cap_s > 0 && life.ttl_default_s > life.ttl_cap_s) {
       const std::string cap = duration_text(life.ttl_cap_s * 1'000'000);
       errors.add(space.ttl_default_at, space.key + ".ttl_default",

@@ -38,6 +38,11 @@ struct NamespaceDraft {
   Position blind_keys_at;
   Position compress_at;
   Position dictionary_at;
+  Position coalesce_at;
+  Position negative_ttl_at;
+  // Of the rules for tokens: the first that stands there, and its key.
+  Position tokens_at;
+  std::string_view tokens_key;
 };
 
 struct Draft {

@@ -10,6 +10,7 @@ namespace tokenring {
 namespace {
 
 constexpr Range kSkewS{0, 3600};
+constexpr Range kGuardS{0, 3600};
 constexpr Range kLifeS{0, std::int64_t{3650} * 24 * 3600};
 // A node's key has 250 bytes; this leaves room for what may stand for the rest of a client's key.
 constexpr std::size_t kPrefixBytesMax = 128;
@@ -71,6 +72,27 @@ void read_ttl_from_token(const Value& value, NamespaceDraft& draft) {
   draft.space.life.token_life = follows ? TokenLife::kFollow : TokenLife::kIgnore;
 }
 
+void begin_token_rule(const Value& value, NamespaceDraft& draft, std::string_view key) {
+  if (draft.tokens_at != Position{}) return;
+  draft.tokens_at = value.position();
+  draft.tokens_key = key;
+}
+
+void read_revocable(const Value& value, NamespaceDraft& draft) {
+  begin_token_rule(value, draft, "revocable");
+  constexpr std::string_view kWanted = "true, false or \"not_before\"";
+  if (value.is_text()) {
+    const std::string word = value.text().value_or("");
+    if (word != "not_before")
+      value.fail(fmt::format("{} is unknown; give {}", quoted(word), kWanted));
+    draft.space.tokens.revocation = Revocation::kNotBefore;
+    return;
+  }
+  bool revokes = false;
+  take(value.boolean(kWanted), revokes);
+  draft.space.tokens.revocation = revokes ? Revocation::kGeneration : Revocation::kNone;
+}
+
 void read_dictionary(const Value& value, NamespaceDraft& draft) {
   draft.dictionary_at = value.position();
   take(value.text("the path of a file that `tokenring train-dictionary` made"),
@@ -123,8 +145,32 @@ constexpr std::array kNamespaceRows{
                           take(value.boolean(), draft.space.seal.compress);
                         }},
     Row<NamespaceDraft>{"dictionary", read_dictionary},
+    Row<NamespaceDraft>{"revocable", read_revocable},
+    Row<NamespaceDraft>{"one_time",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          begin_token_rule(value, draft, "one_time");
+                          take(value.boolean(), draft.space.tokens.one_time);
+                        }},
+    Row<NamespaceDraft>{"replay_guard",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          begin_token_rule(value, draft, "replay_guard");
+                          take(value.boolean(), draft.space.tokens.replay_guard);
+                        }},
+    Row<NamespaceDraft>{"fill_guard",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          begin_token_rule(value, draft, "fill_guard");
+                          take(value.duration(TimeUnit::kSecond, kGuardS),
+                               draft.space.tokens.fill_guard_s);
+                        }},
+    Row<NamespaceDraft>{"negative_ttl",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          draft.negative_ttl_at = value.position();
+                          take(value.duration(TimeUnit::kSecond, kLifeS),
+                               draft.space.tokens.negative_ttl_s);
+                        }},
     Row<NamespaceDraft>{"coalesce",
                         [](const Value& value, NamespaceDraft& draft) {
+                          draft.coalesce_at = value.position();
                           take(value.boolean(), draft.space.coalesce);
                         }},
     Row<NamespaceDraft>{"flush_all",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "policy/sealing.hpp"
+#include "policy/token_rules.hpp"
 #include "tokenring/units.hpp"
 
 namespace tokenring {
@@ -45,6 +46,7 @@ struct Namespace {
   std::uint32_t pool = 0;
   LifeRules life = {};
   SealRules seal = {};
+  TokenRules tokens = {};  // REQUIRES for any: SealMode::kRequire.
   bool coalesce = false;  // Gets of one key that are in flight at once share one request.
 };
 

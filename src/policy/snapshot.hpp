@@ -100,6 +100,7 @@ struct Snapshot {
   std::shared_ptr<const NamespaceKeys> keys = nullptr;
   Dictionaries dictionaries = {};
   bool has_blind_keys = false;
+  bool has_revocation = false;
   std::shared_ptr<Tallies> tallies = nullptr;  // Null: nothing is tallied.
 
   [[nodiscard]] std::uint32_t backend_count() const noexcept {

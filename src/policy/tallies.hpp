@@ -52,7 +52,15 @@ class Tally {
   X(kOpenUnknownKey, "open_unknown_key") \
   X(kOpenPlaintext, "open_plaintext")    \
   X(kOpenExpired, "open_expired")        \
-  X(kOpenMalformed, "open_malformed")
+  X(kOpenMalformed, "open_malformed")    \
+  X(kRevocations, "revocations")         \
+  X(kRevoked, "read_revoked")            \
+  X(kMarkersUnread, "markers_unread")    \
+  X(kStaleFills, "stale_fills")          \
+  X(kConsumed, "consumed")               \
+  X(kLostRaces, "consumed_by_others")    \
+  X(kReplays, "replays_refused")         \
+  X(kNegative, "negative_entries")
 
 // X(enumerator, name): by master key, the primary first.
 #define TOKENRING_KEY_TALLIES(X) X(kOpened, "opened")

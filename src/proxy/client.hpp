@@ -29,6 +29,7 @@ struct Client {
   bool stalled = false;       // Not being read, for it has too much out.
   bool dirty = false;         // In the outbox.
   bool resuming = false;      // In the list of those whose input waits to be served.
+  std::uint16_t tickets = 0;  // Which of its tickets are good; see tickets.hpp.
   std::uint16_t address = 0;  // Which of those in `listen` it came to.
   Instant last_heard;
   std::uint32_t served = 0;      // Requests, or pieces of them; wraps.

@@ -12,7 +12,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
 #include "base/buffer.hpp"
@@ -23,6 +22,8 @@
 #include "proxy/counters.hpp"
 #include "proxy/latency.hpp"
 #include "proxy/link.hpp"
+#include "proxy/marker.hpp"
+#include "proxy/outbox.hpp"
 #include "proxy/sealing.hpp"
 #include "proxy/slot.hpp"
 #include "proxy/stats_sum.hpp"
@@ -30,60 +31,6 @@
 #include "tokenring/parse.hpp"
 
 namespace tokenring {
-
-// Names a connection to a node: its place, and which of the connections made from there.
-struct LinkId {
-  std::uint32_t index = 0;
-  std::uint32_t generation = 0;
-  friend constexpr bool operator==(LinkId, LinkId) = default;
-};
-
-// What became of a node's connection, for the log.
-struct NodeEvent {
-  enum class Kind : std::uint8_t { kUp, kDown, kFlushed };
-  Kind kind = Kind::kUp;
-  std::uint32_t backend = 0;
-  WireError why = WireError::kError;  // kDown.
-  std::string detail = {};            // kDown: what is known beyond that; empty: nothing.
-};
-
-// A value that is not genuine, for the log. What only expired is none.
-struct SealEvent {
-  static constexpr std::uint32_t kNoBackend = UINT32_MAX;
-  std::uint32_t backend = kNoBackend;  // Whose value it is; kNoBackend: of a node that is leaving.
-  std::uint16_t space = 0;             // Of its key: index into NamespaceTable::all().
-  OpenOutcome outcome = OpenOutcome::kMalformed;
-  std::array<char, kAuditCharacters> reference;  // Stands for its key.
-};
-
-// What the engine's owner has to do. Cleared by the owner; each id stands in a list at most once.
-struct Outbox {
-  std::vector<LinkId> open_links;  // Connect to link_address().
-  std::vector<LinkId> close_links;
-  std::vector<LinkId> flush_links;      // link_output() has bytes.
-  std::vector<ClientId> flush_clients;  // client_output() has bytes, or a close is due behind them.
-  std::vector<ClientId> read_clients;   // Are read again after a stall.
-  std::vector<ClientId> close_clients;  // Were too slow or idle too long: close, client_lost().
-  std::vector<NodeEvent> node_events;   // To be told, if anybody wants to know.
-  std::vector<SealEvent> seal_events;   // Likewise; the first kSealEventsMax of a turn.
-
-  static constexpr std::size_t kSealEventsMax = 8;
-
-  static auto lists(auto& of) noexcept {
-    return std::tie(of.open_links, of.close_links, of.flush_links, of.flush_clients,
-                    of.read_clients, of.close_clients, of.node_events, of.seal_events);
-  }
-  [[nodiscard]] bool empty() const noexcept {
-    return std::apply([](const auto&... list) { return (list.empty() && ...); }, lists(*this));
-  }
-  void clear() noexcept {
-    std::apply([](auto&... list) { (list.clear(), ...); }, lists(*this));
-  }
-  void swap(Outbox& other) noexcept {
-    auto theirs = lists(other);
-    lists(*this).swap(theirs);
-  }
-};
 
 struct EngineOptions {
   std::uint64_t seed = 1;  // For jitter; differs between workers.
@@ -278,7 +225,7 @@ class Engine {
                     std::uint32_t slot) noexcept;
   [[nodiscard]] Plan plan_again(const Slot& slot) noexcept;
   void read_for_change(Link& link, std::uint32_t slot) noexcept;
-  [[nodiscard]] bool step_change(Link& link, std::uint32_t slot, const Reply& reply) noexcept;
+  [[nodiscard]] bool step_change(std::uint32_t slot, const Reply& reply) noexcept;
   void change_nothing(Link& link, std::uint32_t slot, Cas there) noexcept;
   [[nodiscard]] bool change_value(Link& link, std::uint32_t slot, const Reply& reply) noexcept;
   [[nodiscard]] std::int64_t life_to_keep(const Slot& slot, std::int64_t left_s) noexcept;
@@ -292,6 +239,53 @@ class Engine {
   [[nodiscard]] bool end_change(std::uint32_t slot, Reply shown, const Seen& seen) noexcept;
   [[nodiscard]] bool is_changing(const Slot& slot) noexcept {
     return slot.sealing != kNoSlot && sealings_[slot.sealing].change.state != Change::State::kNone;
+  }
+
+  // Namespaces whose tokens have rules (engine_token.cpp, engine_store.cpp, engine_marker.cpp).
+  void serve_token(Link& link, const Request& request, std::string_view key, Plan& plan,
+                   std::uint32_t slot) noexcept;
+  [[nodiscard]] bool fill_sealed(std::uint32_t slot, const Reply& reply) noexcept;
+  [[nodiscard]] const TokenRules& rules_of_tokens(const Slot& slot) const noexcept;
+  void read_once(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
+  void consume(std::uint32_t slot, const Reply& reply) noexcept;
+  void end_removal(std::uint32_t slot, const Reply& reply) noexcept;
+  void bury(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
+  void end_look(std::uint32_t slot, const Reply& reply) noexcept;
+  [[nodiscard]] static bool is_tombstone(const OpenResult& opened) noexcept {
+    return opened.outcome == OpenOutcome::kExpired && opened.header.control;
+  }
+  void store(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
+  void begin_store(Link& link, Client& client, const Request& request, const Plan& plan,
+                   std::uint32_t slot) noexcept;
+  void store_over(Link& link, std::uint32_t slot, Cas there, bool is_visible,
+                  bool is_tombstone) noexcept;
+  void drop_fill(std::uint32_t slot) noexcept;
+  void finish_store_plan(const Slot& slot, Plan& plan) noexcept;
+  [[nodiscard]] bool take_generation(std::uint32_t slot) noexcept;
+  [[nodiscard]] bool names_group(const Namespace& space, std::string_view key) const noexcept;
+  void name_marker(Slot& slot, const Namespace& space, std::string_view key,
+                   const Link& link) noexcept;
+  [[nodiscard]] std::optional<Expiry> marker_life(const Slot& slot) const noexcept;
+  [[nodiscard]] bool ask_marker(std::uint32_t slot, Command how, bool keeps) noexcept;
+  [[nodiscard]] std::uint32_t add_aside(Sealing::Aside kind, std::uint32_t slot,
+                                        Command command) noexcept;
+  [[nodiscard]] bool learn_marker(std::uint32_t slot, const Reply& reply) noexcept;
+  [[nodiscard]] bool read_marker(const Slot& slot, std::string_view sealed,
+                                 Marker& marker) noexcept;
+  void lose_marker(std::uint32_t slot) noexcept;
+  [[nodiscard]] bool awaits_marker(const Sealing& sealing) noexcept;
+  void wait_for(std::uint32_t slot, std::uint32_t aside) noexcept;
+  void hold(std::uint32_t slot, const Reply& reply) noexcept;
+  void go_on(std::uint32_t slot) noexcept;
+  [[nodiscard]] bool is_current(const Slot& slot, const EnvelopeHeader& header) noexcept;
+  void keep_ticket(const Slot& slot) noexcept;
+  void share_marker(std::uint32_t leader, std::uint32_t follower) noexcept;
+  void leave_marker(std::uint32_t marker) noexcept;
+  void write_marker(std::uint32_t slot, char kind, StoreMode mode, Cas only_if) noexcept;
+  void revoke(std::uint32_t slot) noexcept;
+  void tell_revoked(const Slot& slot) noexcept;
+  [[nodiscard]] Entropy& entropy() noexcept {
+    return options_.entropy != nullptr ? *options_.entropy : system_entropy();
   }
 
   // Gets that share one request upstream (engine_share.cpp).
@@ -382,6 +376,8 @@ class Engine {
   Slab<Slot> slots_;
   Slab<Client> clients_;
   Slab<Sealing> sealings_;
+  Slab<Marker> markers_;
+  std::unique_ptr<Tickets> tickets_;  // Null: nothing can be revoked.
   std::unique_ptr<Sealer> sealer_;  // Null: nothing is sealed.
   std::unique_ptr<Compressor> compressor_;
   std::unique_ptr<BlindedTags> blinded_tags_;  // Null: no namespace hides keys.

@@ -1,4 +1,5 @@
-// Changes of sealed values: append, prepend, incr, decr and ma.
+// Changes of sealed values: append, prepend, incr, decr and ma. (set, add, replace and cas take the
+// same steps where tokens have rules: engine_store.cpp.)
 //
 //   begin_change -> mg: read -> step_change: open, change, seal -> ms with the CAS that was read
 //        ^                                                          |
@@ -72,9 +73,12 @@ bool Engine::changes_value(const Request& request) noexcept {
 void Engine::begin_change(Link& link, Client& client, const Request& request, const Plan& plan,
                           std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
-  if (!rules_of(slot)->arithmetic) return fail(index, WireError::kSealedArithmetic);
+  if (!rules_of(slot)->arithmetic || rules_of_tokens(slot).one_time) return fail(index, WireError::kSealedArithmetic);
   Change& change = sealings_[slot.sealing].change;
+  change.kind =
+      request.verb() == Verb::kArithmetic ? Change::Kind::kNumber : Change::Kind::kJoin;
   change.mode = request.store_mode;
+  sealings_[slot.sealing].link = id_of(link);
   change.decrements = request.decrements;
   if (request.has_cas) change.cas = request.cas;
   change.delta = request.delta;
@@ -102,7 +106,12 @@ Plan Engine::plan_again(const Slot& slot) noexcept {
 }
 
 void Engine::read_for_change(Link& link, std::uint32_t index) noexcept {
-  sealings_[slots_[index].sealing].change.state = Change::State::kReading;
+  Sealing& sealing = sealings_[slots_[index].sealing];
+  sealing.change.state = sealing.change.looks ? Change::State::kReading : Change::State::kAsking;
+  if (sealing.marker != kNoSlot) {
+    if (!ask_marker(index, Command::kMetaGet, true)) return;
+    if (!sealing.change.looks) return wait_for(index, markers_[sealing.marker].slot);
+  }
   Request look;
   look.command = Command::kMetaGet;
   Plan plan = plan_again(slots_[index]);
@@ -110,42 +119,65 @@ void Engine::read_for_change(Link& link, std::uint32_t index) noexcept {
   send(link, look, plan, index);
 }
 
-// The slot is out of the link's FIFO. False when the reply is no answer to what was asked.
-bool Engine::step_change(Link& link, std::uint32_t index, const Reply& reply) noexcept {
+// The slot is out of the link's FIFO, and followed nobody. False when the reply is no answer to what
+// was asked.
+bool Engine::step_change(std::uint32_t index, const Reply& reply) noexcept {
   Slot& slot = slots_[index];
-  Change& change = sealings_[slot.sealing].change;
-  if (reply.is_error()) return fill(index, reply, nullptr);
+  Sealing& sealing = sealings_[slot.sealing];
+  Change& change = sealing.change;
+  if (change.state != Change::State::kAsking && reply.is_error())
+    return fill(index, reply, nullptr);
   const bool is_done = change.state == Change::State::kWriting && reply.code == ReplyCode::kHeader;
   // A reload may have ended the namespace meanwhile, or its sealing.
   if (const SealRules* rules = rules_of(slot); !is_done && (rules == nullptr || !rules->seals())) {
     fail(index, WireError::kCannotSeal);
     return true;
   }
-  if (change.state == Change::State::kReading) {
-    if (reply.code == ReplyCode::kMiss) {
-      change_nothing(link, index, {});
-      return true;
-    }
-    return reply.code == ReplyCode::kValue && change_value(link, index, reply);
+  if (is_done) {
+    answer_change(index, reply);
+    return true;
   }
-  switch (reply.code) {
-    case ReplyCode::kHeader:
-      answer_change(index, reply);
+  Link* const link = find_link(sealing.link);
+  if (link == nullptr || !link->takes_requests()) {
+    fail(index, WireError::kNodeLost);
+    return true;
+  }
+  switch (change.state) {
+    case Change::State::kAsking:
+      write_change(*link, index, {}, change.client_flags, change.operand.view());
       return true;
-    case ReplyCode::kExists:
-    case ReplyCode::kNotFound:
-    case ReplyCode::kNotStored:
-      if (++change.attempts > Change::kAttemptsMax) {
-        fail(index, WireError::kTooManyChanges);
-      } else if (link.state != Link::State::kUp) {
-        fail(index, WireError::kNodeLost);
-      } else {
-        read_for_change(link, index);
+    case Change::State::kReading:
+      if (awaits_marker(sealing)) {
+        hold(index, reply);
+        wait_for(index, markers_[sealing.marker].slot);
+        return true;
       }
+      if (reply.code == ReplyCode::kMiss) {
+        change_nothing(*link, index, {});
+        return true;
+      }
+      return reply.code == ReplyCode::kValue && change_value(*link, index, reply);
+    case Change::State::kMarking:
+      if (reply.code != ReplyCode::kHeader) break;
+      markers_[sealing.marker].state = Marker::State::kFound;
+      markers_[sealing.marker].by_revocation = false;
+      if (change.looks)
+        read_for_change(*link, index);
+      else
+        write_change(*link, index, {}, change.client_flags, change.operand.view());
       return true;
-    default:
-      return false;
+    case Change::State::kWriting:
+    case Change::State::kNone:
+      break;
   }
+  const bool lost_race = reply.code == ReplyCode::kExists || reply.code == ReplyCode::kNotFound ||
+                         reply.code == ReplyCode::kNotStored;
+  if (!lost_race) return false;
+  if (++change.attempts > Change::kAttemptsMax)
+    fail(index, WireError::kTooManyChanges);
+  else
+    read_for_change(*link, index);
+  return true;
 }
 
 // There is no value to change, as far as a client can see: make it, or say so. `there` is the CAS
@@ -153,8 +185,9 @@ bool Engine::step_change(Link& link, std::uint32_t index, const Reply& reply) no
 void Engine::change_nothing(Link& link, std::uint32_t index, Cas there) noexcept {
   const Slot& slot = slots_[index];
   Change& change = sealings_[slot.sealing].change;
-  const bool is_number = change.mode < StoreMode::kAppend;
-  if (!is_number) {
+  if (change.kind == Change::Kind::kStore) {
+    store_over(link, index, there, false, false);
+  } else if (change.kind == Change::Kind::kJoin) {
     static_cast<void>(end_change(index, {.code = ReplyCode::kNotStored, .line = "NS\r\n"}, {}));
   } else if (!change.vivify) {
     static_cast<void>(end_change(index, {.code = ReplyCode::kNotFound, .line = "NF\r\n"}, {}));
@@ -179,6 +212,11 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
   Buffer plain;
   OpenResult opened{.outcome = OpenOutcome::kOpened};
   if (!reply.value.empty()) opened = open_value(slot, seen.flags, reply.value, plain);
+  if (change.kind == Change::Kind::kStore) {
+    wipe_plain(plain);
+    store_over(link, index, Cas{seen.cas}, opened.opened(), is_tombstone(opened));
+    return true;
+  }
   if (!opened.opened()) {
     change_nothing(link, index, Cas{seen.cas});
     return true;
@@ -186,7 +224,7 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
   const std::string_view value = plain.view().substr(0, opened.size);
   // As memcached has it: C0 is no condition, and an empty value is no number whatever its CAS.
   const bool is_other = change.cas.value != 0 && change.cas.value != seen.cas;
-  if (is_other && (change.mode >= StoreMode::kAppend || !value.empty())) {
+  if (is_other && (change.kind == Change::Kind::kJoin || !value.empty())) {
     wipe_plain(plain);
     return end_change(index, {.code = ReplyCode::kExists, .line = "EX\r\n"}, {});
   }
@@ -195,7 +233,7 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
   if (opened.header.iat > 0) sealing.options.iat = {opened.header.iat};
   change.creates = false;
   change.life_s = seen.left_s < 0 ? -1 : life_to_keep(slot, seen.left_s);
-  if (change.mode >= StoreMode::kAppend) {
+  if (change.kind == Change::Kind::kJoin) {
     write_joined(link, index, Cas{seen.cas}, seen.flags, value);
   } else if (std::uint64_t number = 0; !read_number(value, number)) {
     fail(index, WireError::kNonNumeric);
@@ -259,12 +297,13 @@ void Engine::write_joined(Link& link, std::uint32_t index, Cas there, std::uint3
 void Engine::write_change(Link& link, std::uint32_t index, Cas there, std::uint32_t client_flags,
                           std::string_view value) noexcept {
   Slot& slot = slots_[index];
-  if (link.state != Link::State::kUp) return fail(index, WireError::kNodeLost);
+  if (!link.takes_requests()) return fail(index, WireError::kNodeLost);
   Change& change = sealings_[slot.sealing].change;
+  if (!take_generation(index)) return;
   change.state = Change::State::kWriting;
   Request write;
   write.command = there.value != 0 ? Command::kCas : Command::kAdd;
-  write.store_mode = there.value != 0 ? StoreMode::kSet : StoreMode::kAdd;
+  write.store_mode = there.value != 0 || !change.looks ? StoreMode::kSet : StoreMode::kAdd;
   write.has_cas = there.value != 0;
   write.cas = there;
   write.client_flags = client_flags;
@@ -272,7 +311,10 @@ void Engine::write_change(Link& link, std::uint32_t index, Cas there, std::uint3
   Plan plan = plan_again(slot);
   plan.value_bytes = value.size();
   plan.more_flags = change.wants_size ? " c s" : " c";
-  if (change.life_s >= 0) plan.ttl = Expiry::in_seconds(change.life_s, now_.unix_time);
+  if (change.kind == Change::Kind::kStore)
+    finish_store_plan(slot, plan);
+  else if (change.life_s >= 0)
+    plan.ttl = Expiry::in_seconds(change.life_s, now_.unix_time);
   send(link, write, plan, index);
 }
 
@@ -285,7 +327,7 @@ void Engine::answer_change(std::uint32_t index, const Reply& reply) noexcept {
   static_cast<void>(read_seen(reply.rest, seen));
   Reply shown{.code = ReplyCode::kHeader, .line = "HD\r\n"};
   std::array<char, kNumberBytesMax + 2> number;
-  if (change.mode < StoreMode::kAppend && change.wants_number) {
+  if (change.kind == Change::Kind::kNumber && change.wants_number) {
     char* const end = std::to_chars(number.begin(), number.end(), change.number).ptr;
     end[0] = '\r';
     end[1] = '\n';
@@ -302,7 +344,7 @@ bool Engine::end_change(std::uint32_t index, Reply shown, const Seen& seen) noex
   const Sealing& sealing = sealings_[slot.sealing];
   const Change& change = sealing.change;
   const bool is_done = shown.code == ReplyCode::kHeader || shown.code == ReplyCode::kValue;
-  const bool is_number = change.mode < StoreMode::kAppend;
+  const bool is_number = change.kind == Change::Kind::kNumber;
   std::int64_t life_s = change.found_life_s;
   revealed_.clear();
   std::string_view asked = is_done || !is_number ? slot.context.flags : std::string_view();

@@ -79,7 +79,7 @@ bool Engine::deliver_change(Link& link, const Reply& reply) noexcept {
   const bool wanted = slots_[index].in_client && !slots_[index].filled;
   const bool retires = std::exchange(link.retiring, false);
   pop_front(link);
-  const bool fits = !wanted || step_change(link, index, reply);
+  const bool fits = !wanted || step_change(index, reply);
   link.retiring = retires;
   if (!fits) fail(index, WireError::kNodeBadReply);
   if (fits && retires) end_if_retired(link);
@@ -112,17 +112,14 @@ bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept
 // Fills the slot, and those that follow it, if clients still wait for them.
 bool Engine::fill_if_wanted(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
   Slot& slot = slots_[index];
+  if (slot.sealing != kNoSlot) return fill_sealed(index, reply);
   if (slot.first_follower != kNoSlot) {
     if (!fill_followers(index, reply)) return false;
     whole = nullptr;
   }
   slot.leads = false;
   if (!slot.in_client || slot.filled) return true;
-  if (slot.sealing == kNoSlot || reply.is_error()) return fill_shown(index, reply, whole);
-  Buffer plain;
-  const bool fits = fill_shown(index, reveal(slot, reply, plain), &plain);
-  wipe_plain(plain);
-  return fits;
+  return fill_shown(index, reply, whole);
 }
 
 bool Engine::fill_shown(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
@@ -251,6 +248,8 @@ bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out
 void Engine::fail(std::uint32_t index, WireError error) noexcept {
   Slot& slot = slots_[index];
   slot.leads = false;
+  if (slot.sealing != kNoSlot && sealings_[slot.sealing].aside == Sealing::Aside::kMarker)
+    lose_marker(index);
   if (slot.first_follower != kNoSlot) fail_followers(index, error);
   if (slot.gathers) return part_of_gather_done(std::exchange(slot.gather, {}), false);
   if (slot.informs != kNoSlot || !slot.in_client || slot.filled) return;

@@ -66,14 +66,14 @@ void Engine::adopt_keys() {
   } else {
     blinded_tags_->clear();
   }
+  if (tickets_ == nullptr && snapshot_->has_revocation) tickets_ = std::make_unique<Tickets>();
   if (snapshot_->keys == nullptr) {
     sealer_.reset();
     compressor_.reset();
     return;
   }
   if (sealer_ == nullptr) {
-    Entropy& entropy = options_.entropy != nullptr ? *options_.entropy : system_entropy();
-    sealer_ = std::make_unique<Sealer>(snapshot_->keys, entropy);
+    sealer_ = std::make_unique<Sealer>(snapshot_->keys, entropy());
   } else {
     sealer_->use(snapshot_->keys);
   }
@@ -123,13 +123,19 @@ bool Engine::follow_token(Slot& slot, const Request& request, const LifeRules& r
   bool is_over = false;
   if (rules.token_life != TokenLife::kIgnore) {
     const Claims claims = claims_.read(request.value, now_.unix_time);
-    if (rules.token_life == TokenLife::kStrict && !claims.exp) return false;
+    if (rules.token_life == TokenLife::kStrict && !claims.exp && !claims.inactive) return false;
     if (claims.exp) {
       const std::int64_t left_s = claims.exp->seconds - now_.unix_time.seconds - rules.skew_s;
       is_over = left_s <= 0;
       bound_s = std::min(bound_s, std::max<std::int64_t>(left_s, 0));
       iat = claims.iat.value_or(UnixTime{});
       count_in_space(slot.space, SpaceTally::kTokenLives);
+    }
+    const std::int64_t negative_ttl_s = rules_of_tokens(slot).negative_ttl_s;
+    if (claims.inactive && negative_ttl_s > 0) {
+      bound_s = std::min(bound_s, negative_ttl_s);
+      is_over = false;  // What says no may have no end of its own.
+      count_in_space(slot.space, SpaceTally::kNegative);
     }
   }
   if (is_over) {
@@ -159,6 +165,12 @@ std::string_view Engine::body_of(const Slot& slot, std::string_view value) noexc
 const SealRules* Engine::rules_of(const Slot& slot) const noexcept {
   if (slot.space == Slot::kNoSpace) return nullptr;
   return &snapshot_->namespaces.all()[slot.space].seal;
+}
+
+const TokenRules& Engine::rules_of_tokens(const Slot& slot) const noexcept {
+  static constexpr TokenRules kNone;
+  if (slot.space == Slot::kNoSpace) return kNone;
+  return snapshot_->namespaces.all()[slot.space].tokens;
 }
 
 // Whether an item of before the namespace was sealed may still be read.
@@ -204,7 +216,19 @@ OpenResult Engine::open_value(const Slot& slot, std::uint32_t client_flags, std:
     plain.append(kCrLf);
     return {.outcome = OpenOutcome::kOpened, .size = sealed.size()};
   }
-  if (result.opened() && result.header.control) result.outcome = OpenOutcome::kMalformed;
+  if (result.opened() && result.header.control) {
+    if (rules_of_tokens(slot).fill_guard_s > 0) {
+      result.outcome = OpenOutcome::kExpired;  // A tombstone: what was here is over.
+      return result;
+    }
+    result.outcome = OpenOutcome::kMalformed;
+  }
+  if (result.opened() && !is_current(slot, result.header)) {
+    count_in_space(slot.space, SpaceTally::kRevoked);
+    wipe(to, result.size);
+    result.outcome = OpenOutcome::kExpired;
+    return result;
+  }
   if (result.opened() && result.header.zstd) unpack(result, plain);
   if (!result.opened()) {
     count_in_space(slot.space, tally_of(result.outcome));
@@ -276,7 +300,9 @@ Reply Engine::reveal_text(const Slot& slot, const Reply& reply, Buffer& plain) n
   to = wire::write_bytes(to, flags);
   *to++ = ' ';
   to = wire::write_number(to, std::uint64_t{opened.size});
-  if (const std::string_view cas = next_word(rest); !cas.empty()) {
+  const bool shows_cas =
+      slot.context.command == Command::kGets || slot.context.command == Command::kGats;
+  if (const std::string_view cas = next_word(rest); !cas.empty() && shows_cas) {
     *to++ = ' ';
     to = wire::write_bytes(to, cas);
   }
@@ -322,6 +348,7 @@ Reply Engine::reveal_meta(const Slot& slot, const Reply& reply, Buffer& plain) n
   std::string_view flags = reply.rest;
   for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags)) {
     if (flag[0] == 'f' && !sealing.wants_flags) continue;
+    if (flag[0] == 'c' && sealing.hides_cas) continue;
     if (!revealed_.empty()) revealed_.append(" ");
     std::int64_t left_s = 0;
     if (flag[0] == 's' && !is_stub) {

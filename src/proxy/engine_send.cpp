@@ -77,6 +77,7 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
     count(Counter::kTtlCapped);
     count_in_space(s.space, SpaceTally::kCapped);
   }
+  if (space->tokens.any()) return serve_token(*link, request, item_key, plan, slot);
   if (seals && changes_value(request))
     return begin_change(*link, *clients_.find(id), request, plan, slot);
   if (request.verb() == Verb::kSet && request.store_mode < StoreMode::kAppend &&
@@ -124,7 +125,7 @@ void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t 
   if (request.command == Command::kMetaArithmetic && request.quiet && request.has_vivify)
     send_probe(link, plan, index);
   plan.opaque = slot.opaque = link.next_opaque++ & 0xFF'FFFF;
-  const bool seals = slot.sealing != kNoSlot;
+  const bool seals = slot.sealing != kNoSlot && !sealings_[slot.sealing].sends_as_is;
   // What mg gives back for k is the item's key as it was made, which may be base64 where this
   // request is not, and the reverse. As bytes it is harmless unless these would end the line.
   // (Between a sealed value's flags they would be looked through.)
@@ -137,7 +138,8 @@ void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t 
   const std::string_view body = has_value && seals ? body_of(slot, request.value) : request.value;
   if (has_value && seals) {
     sealings_[slot.sealing].value_bytes = static_cast<std::uint32_t>(request.value.size());
-    plan.value_bytes = sealed_size(body.size(), false);
+    plan.value_bytes =
+        sealed_size(body.size(), sealings_[slot.sealing].options.generation.has_value());
   }
   const std::size_t value_room = has_value && !moves ? plan.value_bytes + kCrLf.size() : 0;
   char* const to = link.out.prepare(pool_, encoded_size_max(request, plan) + value_room);

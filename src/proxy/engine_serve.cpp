@@ -41,7 +41,8 @@ std::size_t Engine::item_bytes(const Request& request) const noexcept {
   std::size_t value_bytes = request.value_bytes;
   if (snapshot_->keys != nullptr) {
     const Namespace* space = snapshot_->namespaces.find(request.item_key);
-    if (space != nullptr && space->seal.seals()) value_bytes += kEnvelopeBytes;
+    if (space != nullptr && space->seal.seals())
+      value_bytes += sealed_size(0, space->tokens.revocation == Revocation::kGeneration);
     if (space != nullptr && space->seal.blind_keys)
       key_bytes = blinded_size_max(space->prefix.size());
   }

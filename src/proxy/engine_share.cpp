@@ -82,6 +82,7 @@ bool Engine::fill_followers(std::uint32_t leader, const Reply& leading) noexcept
       release_if_unlisted(index);
       continue;
     }
+    share_marker(leader, index);
     fits = fits && fill_if_wanted(index, reply, nullptr);
     if (!fits) fail(index, WireError::kNodeBadReply);
   }

@@ -73,7 +73,11 @@ void Engine::pop_front(Client& client) noexcept {
 
 void Engine::release(std::uint32_t index) noexcept {
   const std::uint32_t sealing = slots_[index].sealing;
-  if (sealing != kNoSlot) sealings_.erase(sealing);
+  if (sealing != kNoSlot) {
+    const std::uint32_t marker = sealings_[sealing].marker;
+    if (marker != kNoSlot) leave_marker(marker);
+    sealings_.erase(sealing);
+  }
   slots_.erase(index);
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/buffer.hpp"
+#include "proxy/slot.hpp"
 #include "tokenring/envelope.hpp"
 #include "tokenring/request.hpp"
 #include "tokenring/units.hpp"
@@ -22,14 +23,26 @@ struct Seen {
   bool has_size = false;
 };
 
-// A change that needs the value: read it, open it, change it, seal it, write it back if it is still
-// the one that was read. See engine_change.cpp.
+// A change that takes several steps: look, change, seal, write if it is still what was seen. See
+// engine_change.cpp and engine_store.cpp.
 struct Change {
-  enum class State : std::uint8_t { kNone, kReading, kWriting };
+  enum class Kind : std::uint8_t {
+    kNumber,  // incr, decr, ma.
+    kJoin,    // append, prepend.
+    kStore,   // set, add, replace, cas, where a look at what is there has to come first.
+  };
+  enum class State : std::uint8_t {
+    kNone,
+    kAsking,   // For the group's marker alone.
+    kReading,  // The value, and the marker where there is one.
+    kMarking,  // Making a marker.
+    kWriting,
+  };
   static constexpr std::uint32_t kAttemptsMax = 64;
 
   State state = State::kNone;
-  StoreMode mode = StoreMode::kSet;  // kAppend, kPrepend; else arithmetic.
+  Kind kind = Kind::kNumber;
+  StoreMode mode = StoreMode::kSet;  // Of kJoin and kStore.
   bool decrements = false;
   bool wants_number = false;  // The client does.
   bool wants_size = false;
@@ -43,10 +56,23 @@ struct Change {
   std::int64_t life_s = -1;        // What is left of it; -1: it never ends.
   std::int64_t found_life_s = -1;  // What was left before.
   std::uint32_t attempts = 0;      // That lost against somebody else's write.
-  Buffer operand;                  // What is appended or prepended.
+  bool looks = true;               // kStore: at what is there; else only the marker is needed.
+  bool invalidates = false;        // kStore: ms with I.
+  bool had_no_marker = false;      // When the client read the key, a moment ago.
+  std::uint32_t client_flags = 0;  // kStore.
+  std::optional<std::uint64_t> generation = std::nullopt;  // That a ticket has; else the marker's.
+  Buffer operand;                  // What is appended, prepended or stored.
 };
 
 struct Sealing {
+  // A request of ours beside a client's, which stands in no client's order. Its reply is for others.
+  enum class Aside : std::uint8_t {
+    kNone,
+    kMarker,   // Asks for `marker`; those that follow the slot wait for it.
+    kRemoval,  // Takes away what the one that follows it has read: who does that has it.
+    kLook,     // Tells `looks_for` whether there was anything.
+  };
+
   std::array<char, kKeyBytesMax> node_key_text;
   std::size_t node_key_size = 0;  // 0: the node sees the key as the client sent it.
   bool wants_value = false;       // mg: v was the client's own wish,
@@ -55,6 +81,20 @@ struct Sealing {
   std::uint32_t value_bytes = 0;  // Of what was sealed, before it was packed.
   SealOptions options;
   Change change;
+
+  // Where tokens have rules (engine_marker.cpp, engine_token.cpp).
+  Aside aside = Aside::kNone;
+  bool hides_cas = false;  // mg: c was our own wish.
+  bool consumes = false;   // The value is the client's if it is this request that takes it away.
+  bool revokes = false;    // It replaces the group's marker.
+  bool buries = false;     // It leaves a tombstone.
+  bool found = false;      // buries: there was something.
+  bool sends_as_is = false;  // The value is an envelope already.
+  std::uint32_t looks_for = kNoSlot;
+  std::uint32_t marker = kNoSlot;       // Of the engine's Markers.
+  std::uint32_t marker_link = 0;        // Index of the link to the marker's node.
+  LinkId link;                          // To the key's node.
+  Buffer held;                          // The node's reply, which waits for what else is needed.
 
   Sealing() noexcept {}  // `node_key_text` stays uninitialised on purpose.
   [[nodiscard]] std::string_view node_key() const noexcept {

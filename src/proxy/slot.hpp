@@ -20,6 +20,13 @@ namespace tokenring {
 using ClientId = SlabId;
 inline constexpr std::uint32_t kNoSlot = UINT32_MAX;
 
+// Names a connection to a node: its place, and which of the connections made from there.
+struct LinkId {
+  std::uint32_t index = 0;
+  std::uint32_t generation = 0;
+  friend constexpr bool operator==(LinkId, LinkId) = default;
+};
+
 struct Slot {
   // How the replies of several slots become one.
   enum class Group : std::uint8_t {

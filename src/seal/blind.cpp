@@ -59,21 +59,37 @@ char* Blinder::write_tag(const ClientKey& client, BlindedTags* tags, char* out) 
   return end;
 }
 
-BlindedKey Blinder::blind(const ClientKey& client, std::string_view tag_ends, char* out,
-                          BlindedTags* tags) const noexcept {
+// Writes the prefix, and the tag where there is one; returns the end.
+char* Blinder::begin_tagged(const ClientKey& client, std::string_view tag_ends, char* out,
+                            BlindedTags* tags, BlindedKey& blinded) const noexcept {
   TR_ASSERT(client.space.size() <= 255);
   char* end = out + client.space.copy(out, client.space.size());
+  if (client.tag.empty()) return end;
+  TR_ASSERT(tag_ends.size() == 2);
+  *end++ = tag_ends[0];
+  blinded.route = {end, kBlindTagCharacters};
+  end = write_tag(client, tags, end);
+  *end++ = tag_ends[1];
+  return end;
+}
+
+BlindedKey Blinder::blind(const ClientKey& client, std::string_view tag_ends, char* out,
+                          BlindedTags* tags) const noexcept {
   BlindedKey blinded;
-  if (!client.tag.empty()) {
-    TR_ASSERT(tag_ends.size() == 2);
-    *end++ = tag_ends[0];
-    blinded.route = {end, kBlindTagCharacters};
-    end = write_tag(client, tags, end);
-    *end++ = tag_ends[1];
-  }
+  char* end = begin_tagged(client, tag_ends, out, tags, blinded);
   end = write_mac(key_, 'k', client.space, client.key, kKeyBytes, end);
   blinded.size = static_cast<std::size_t>(end - out);
   if (client.tag.empty()) blinded.route = {out, blinded.size};
+  return blinded;
+}
+
+BlindedKey Blinder::blind_group(const ClientKey& client, std::string_view tag_ends, char* out,
+                                BlindedTags* tags) const noexcept {
+  TR_ASSERT(!client.tag.empty());
+  BlindedKey blinded;
+  char* end = begin_tagged(client, tag_ends, out, tags, blinded);
+  end = write_mac(key_, 'g', client.space, client.tag, kKeyBytes, end);
+  blinded.size = static_cast<std::size_t>(end - out);
   return blinded;
 }
 

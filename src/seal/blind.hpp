@@ -72,8 +72,14 @@ class Blinder {
   // base64url's. `tags` are this thread's.
   BlindedKey blind(const ClientKey& client, std::string_view tag_ends, char* out,
                    BlindedTags* tags = nullptr) const noexcept;
+  // The name of the item that speaks for all keys with `client.tag`: the prefix, the tag's 11
+  // characters between `tag_ends`, as its keys have them, and 27 of the group's.
+  BlindedKey blind_group(const ClientKey& client, std::string_view tag_ends, char* out,
+                         BlindedTags* tags = nullptr) const noexcept;
 
  private:
+  [[nodiscard]] char* begin_tagged(const ClientKey& client, std::string_view tag_ends, char* out,
+                                   BlindedTags* tags, BlindedKey& blinded) const noexcept;
   char* write_tag(const ClientKey& client, BlindedTags* tags, char* out) const noexcept;
 
   HmacKey key_;

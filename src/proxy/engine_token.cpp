@@ -1,0 +1,240 @@
+// Namespaces whose tokens have rules: what else is asked of the nodes for a request, and what a
+// reply then means.
+//
+//   serve:    serve_token: delete of a group -> revoke; delete -> bury; writes -> store; reads -> the
+//             marker with them
+//   deliver:  fill_sealed: wait for the marker, take away what may be read once, reveal
+#include <charconv>
+
+#include "base/assert.hpp"
+#include "proxy/engine.hpp"
+
+namespace tokenring {
+
+namespace {
+
+// The cas of a value that was asked for with it.
+Cas cas_of(const Reply& reply) {
+  Cas cas;
+  std::string_view rest = reply.rest;
+  if (reply.code == ReplyCode::kTextValue) {  // <flags> <bytes> <cas>
+    next_word(rest);
+    next_word(rest);
+    const std::string_view word = next_word(rest);
+    std::from_chars(word.data(), word.data() + word.size(), cas.value);
+    return cas;
+  }
+  for (std::string_view flag = next_word(rest); !flag.empty(); flag = next_word(rest))
+    if (flag[0] == 'c') std::from_chars(flag.data() + 1, flag.data() + flag.size(), cas.value);
+  return cas;
+}
+
+// What a node says of an item that is not there, in the words that fit the request.
+Reply miss_of(Command command) {
+  if (row_of(command).dialect == Dialect::kText)
+    return {.code = ReplyCode::kEnd, .line = "END\r\n"};
+  return {.code = ReplyCode::kMiss, .line = "EN\r\n"};
+}
+
+bool may_guard(const Request& request) {
+  const bool adds = request.verb() == Verb::kSet && request.store_mode == StoreMode::kAdd &&
+                    !request.has_cas && !request.wants_invalidate;
+  const bool reads =
+      request.verb() == Verb::kGet && !request.has_ttl && !request.has_vivify;
+  return adds || reads || request.verb() == Verb::kDebug;
+}
+
+}  // namespace
+
+void Engine::serve_token(Link& link, const Request& request, std::string_view key, Plan& plan,
+                         std::uint32_t index) noexcept {
+  Slot& slot = slots_[index];
+  const Namespace& space = snapshot_->namespaces.all()[slot.space];
+  Sealing& sealing = sealings_[slot.sealing];
+  sealing.link = id_of(link);
+  if (space.tokens.replay_guard && !may_guard(request))
+    return fail(index, WireError::kGuardedReplay);
+  if (space.tokens.revokes()) name_marker(slot, space, key, link);
+  switch (request.verb()) {
+    case Verb::kDelete:
+      if (space.tokens.revokes() && names_group(space, key)) return revoke(index);
+      if (space.tokens.fill_guard_s > 0 && !request.wants_invalidate)
+        return bury(link, request, plan, index);
+      break;
+    case Verb::kSet:
+    case Verb::kArithmetic:
+      if (changes_value(request))
+        return begin_change(link, *clients_.find(slot.client), request, plan, index);
+      return store(link, request, plan, index);
+    case Verb::kGet:
+      if (space.tokens.revokes() && !ask_marker(index, request.command, request.touches())) return;
+      if (space.tokens.one_time && request.wants_value)
+        return read_once(link, request, plan, index);
+      break;
+    case Verb::kDebug:
+    case Verb::kLocal:
+    case Verb::kRefused:
+      break;
+  }
+  send(link, request, plan, index);
+}
+
+// A value that may be read once is read with its CAS number, and is the client's when it was this
+// request that took it away.
+void Engine::read_once(Link& link, const Request& request, Plan& plan,
+                       std::uint32_t index) noexcept {
+  Sealing& sealing = sealings_[slots_[index].sealing];
+  sealing.consumes = true;
+  if (!is_text_get(request.command)) {
+    bool has_cas = request.has_cas;  // Then it is asked for anyway.
+    std::string_view flags = request.flags;
+    for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
+      has_cas |= flag[0] == 'c';
+    sealing.hides_cas = !has_cas;
+    if (!has_cas) plan.more_flags = sealing.wants_flags ? " c" : " f c";
+    return send(link, request, plan, index);
+  }
+  Request look;
+  look.command = Command::kGets;
+  plan.ttl.reset();
+  send(link, look, plan, index);
+}
+
+// Takes away what slot `index` has read, which is held until that is done.
+void Engine::consume(std::uint32_t index, const Reply& reply) noexcept {
+  Sealing& sealing = sealings_[slots_[index].sealing];
+  Link* link = find_link(sealing.link);
+  if (link == nullptr || link->state != Link::State::kUp)
+    return fail(index, WireError::kNodeLost);
+  sealing.consumes = false;
+  hold(index, reply);
+  Request removal;
+  removal.command = Command::kMetaDelete;
+  removal.has_cas = true;
+  removal.cas = cas_of(reply);
+  std::array<char, 24> flag;
+  flag[0] = ' ';
+  flag[1] = 'C';
+  const auto end = std::to_chars(flag.data() + 2, flag.data() + flag.size(), removal.cas.value);
+  Plan plan = plan_again(slots_[index]);
+  plan.more_flags = {flag.data(), static_cast<std::size_t>(end.ptr - flag.data())};
+  const std::uint32_t aside = add_aside(Sealing::Aside::kRemoval, index, removal.command);
+  wait_for(index, aside);
+  send(*link, removal, plan, aside);
+}
+
+// The node's answer to slot `index`, which takes away what its follower has read.
+void Engine::end_removal(std::uint32_t index, const Reply& reply) noexcept {
+  if (reply.is_error()) return fail(index, WireError::kNodeError);
+  const std::uint32_t waiting = slots_[index].first_follower;
+  if (waiting == kNoSlot) return;
+  slots_[index].first_follower = kNoSlot;
+  Slot& slot = slots_[waiting];
+  if (reply.code == ReplyCode::kHeader) {
+    count_in_space(slot.space, SpaceTally::kConsumed);
+    return go_on(waiting);
+  }
+  slot.follows = false;
+  count_in_space(slot.space, SpaceTally::kLostRaces);
+  if (!slot.in_client || slot.filled) return release_if_unlisted(waiting);
+  static_cast<void>(fill_shown(waiting, miss_of(slot.context.command), nullptr));
+}
+
+// A delete leaves a tombstone, which keeps away what was fetched before it. Whether there was
+// anything to delete, a look just before tells.
+void Engine::bury(Link& link, const Request& request, Plan& plan, std::uint32_t index) noexcept {
+  Slot& slot = slots_[index];
+  Sealing& sealing = sealings_[slot.sealing];
+  sealing.buries = true;
+  Request look;
+  look.command = Command::kMetaGet;
+  Plan look_plan = plan;
+  look_plan.more_flags = " v f";
+  const std::uint32_t aside = add_aside(Sealing::Aside::kLook, index, look.command);
+  sealings_[slots_[aside].sealing].looks_for = index;
+  slots_[aside].context.key = slot.context.key;  // `slot` outlives it: it is the next in the FIFO.
+  slots_[aside].context.key_is_base64 = slot.context.key_is_base64;
+  send(link, look, look_plan, aside);
+  std::array<char, kEnvelopeBytes + 2> sealed;
+  const SealOptions options{.control = true};
+  const std::size_t n =
+      sealer_->seal(identity_of(slot, 0), {}, options, now_.unix_time, sealed.data());
+  if (n == 0) return fail(index, WireError::kCannotSeal);
+  sealed[n] = '\r';
+  sealed[n + 1] = '\n';
+  Request write;
+  write.command = Command::kSet;
+  write.has_cas = request.has_cas;
+  write.cas = request.cas;
+  write.value = {sealed.data(), n};
+  plan.ttl = Expiry::in_seconds(snapshot_->namespaces.all()[slot.space].tokens.fill_guard_s,
+                                now_.unix_time);
+  plan.value_bytes = n;
+  sealing.sends_as_is = true;
+  send(link, write, plan, index);
+  sealing.sends_as_is = false;
+}
+
+// The node's answer to slot `index`, which looks at what is about to be buried.
+void Engine::end_look(std::uint32_t index, const Reply& reply) noexcept {
+  if (reply.code != ReplyCode::kValue) return;
+  const Slot& look = slots_[index];
+  const std::uint32_t buried = sealings_[look.sealing].looks_for;
+  std::uint32_t client_flags = 0;
+  std::string_view flags = reply.rest;
+  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
+    if (flag[0] == 'f')
+      std::from_chars(flag.data() + 1, flag.data() + flag.size(), client_flags);
+  Buffer plain;
+  const OpenResult opened = open_value(look, client_flags, reply.value, plain);
+  wipe_plain(plain);
+  sealings_[slots_[buried].sealing].found = opened.opened();
+}
+
+// A reply in a sealed namespace, once all that it hangs on is there.
+bool Engine::fill_sealed(std::uint32_t index, const Reply& reply) noexcept {
+  Slot& slot = slots_[index];
+  Sealing& sealing = sealings_[slot.sealing];
+  switch (sealing.aside) {
+    case Sealing::Aside::kNone:
+      break;
+    case Sealing::Aside::kMarker:
+      return learn_marker(index, reply);
+    case Sealing::Aside::kRemoval:
+      end_removal(index, reply);
+      return true;
+    case Sealing::Aside::kLook:
+      end_look(index, reply);
+      return true;
+  }
+  if (!reply.is_error() && awaits_marker(sealing)) {
+    hold(index, reply);
+    wait_for(index, markers_[sealing.marker].slot);
+    return true;
+  }
+  if (slot.first_follower != kNoSlot && !fill_followers(index, reply)) return false;
+  slot.leads = false;
+  if (!slot.in_client || slot.filled) return true;
+  if (reply.is_error()) return fill_shown(index, reply, nullptr);
+  const TokenRules& rules = rules_of_tokens(slot);
+  if (row_of(slot.context.command).verb == Verb::kGet) keep_ticket(slot);
+  if (rules.replay_guard && reply.code == ReplyCode::kNotStored)
+    count_in_space(slot.space, SpaceTally::kReplays);
+  if (sealing.revokes && reply.code == ReplyCode::kHeader) tell_revoked(slot);
+  if (sealing.buries && reply.code == ReplyCode::kHeader && !sealing.found)
+    return fill_shown(index, {.code = ReplyCode::kNotFound, .line = "NF\r\n"}, nullptr);
+  if (sealing.consumes && !reply.value.empty()) {
+    consume(index, reply);
+    return true;
+  }
+  Buffer plain;
+  const bool fits = fill_shown(index, reveal(slot, reply, plain), &plain);
+  wipe_plain(plain);
+  return fits;
+}
+
+void Engine::tell_revoked(const Slot& slot) noexcept {
+  count_in_space(slot.space, SpaceTally::kRevocations);
+}
+
+}  // namespace tokenring
