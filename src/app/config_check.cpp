@@ -144,6 +144,10 @@ void check_tokens(const NamespaceDraft& draft, Errors& errors) {
     add(draft.coalesce_at, "coalesce", "would give one value to several, against one_time");
   if (tokens.replay_guard && (tokens.revokes() || tokens.one_time || tokens.fill_guard_s > 0))
     add(draft.tokens_at, draft.tokens_key, "has no effect beside replay_guard; leave it out");
+  const LifeRules& life = draft.space.life;
+  if (tokens.replay_guard && (life.ttl_cap_s > 0 || life.max_age_s > 0 || life.ttl_jitter > 0))
+    add(draft.tokens_at, draft.tokens_key,
+        "would forget a token before its end; leave ttl_cap, max_age and ttl_jitter out");
   if (tokens.negative_ttl_s > 0 && draft.space.life.token_life == TokenLife::kIgnore)
     add(draft.negative_ttl_at, "negative_ttl", "has no effect without ttl_from_token");
 }

@@ -83,6 +83,22 @@ constexpr std::array kSpaceRows{
     SpaceRow{SpaceTally::kOpenPlaintext, {}, {}, {"reason", "plaintext"}},
     SpaceRow{SpaceTally::kOpenExpired, {}, {}, {"reason", "expired"}},
     SpaceRow{SpaceTally::kOpenMalformed, {}, {}, {"reason", "malformed"}},
+    SpaceRow{SpaceTally::kRevocations, "tokenring_namespace_revocations_total",
+             "Groups that were revoked."},
+    SpaceRow{SpaceTally::kRevoked, "tokenring_namespace_read_revoked_total",
+             "Values that were found and not given out, for they were revoked."},
+    SpaceRow{SpaceTally::kMarkersUnread, "tokenring_namespace_markers_unread_total",
+             "Markers of groups that did not open; all of the group is a miss."},
+    SpaceRow{SpaceTally::kStaleFills, "tokenring_namespace_stale_fills_total",
+             "Writes that were dropped, for they began before a delete or revocation."},
+    SpaceRow{SpaceTally::kConsumed, "tokenring_namespace_consumed_total",
+             "Values that were read once, and are used up."},
+    SpaceRow{SpaceTally::kLostRaces, "tokenring_namespace_consumed_by_others_total",
+             "Reads of such values that somebody else was faster at."},
+    SpaceRow{SpaceTally::kReplays, "tokenring_namespace_replays_refused_total",
+             "Adds of what had been added before."},
+    SpaceRow{SpaceTally::kNegative, "tokenring_namespace_negative_entries_total",
+             "Values that say that a token is not active."},
 };
 
 template <typename E, std::size_t N>

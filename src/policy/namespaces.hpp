@@ -47,7 +47,7 @@ struct Namespace {
   LifeRules life = {};
   SealRules seal = {};
   TokenRules tokens = {};  // REQUIRES for any: SealMode::kRequire.
-  bool coalesce = false;  // Gets of one key that are in flight at once share one request.
+  bool coalesce = false;   // Gets of one key that are in flight at once share one request.
 };
 
 // Finds a key's namespace by longest prefix, without allocating.

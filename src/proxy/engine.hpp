@@ -343,7 +343,7 @@ class Engine {
   void rename_spaces(const Snapshot& from, const Snapshot& to);
   void adopt_tallies();
   [[nodiscard]] std::uint32_t adopt_link(const Pool& pool, std::uint32_t backend,
-                                         std::uint32_t number);
+                                         std::uint32_t number, bool is_reload);
   void retire(Link& link) noexcept;
   void remember_missed(const Link& link);
   void end_if_retired(Link& link) noexcept;
@@ -378,7 +378,7 @@ class Engine {
   Slab<Sealing> sealings_;
   Slab<Marker> markers_;
   std::unique_ptr<Tickets> tickets_;  // Null: nothing can be revoked.
-  std::unique_ptr<Sealer> sealer_;  // Null: nothing is sealed.
+  std::unique_ptr<Sealer> sealer_;    // Null: nothing is sealed.
   std::unique_ptr<Compressor> compressor_;
   std::unique_ptr<BlindedTags> blinded_tags_;  // Null: no namespace hides keys.
   ClaimsReader claims_;

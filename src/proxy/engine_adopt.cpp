@@ -27,7 +27,8 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   TR_ASSERT(outbox_.open_links.empty());
   TR_ASSERT(outbox_.node_events.empty() && outbox_.seal_events.empty());
   now_ = now;
-  if (snapshot != snapshot_) {
+  const bool is_reload = snapshot != snapshot_;
+  if (is_reload) {
     rename_spaces(*snapshot_, *snapshot);
     publish();  // Links that go count no more.
   }
@@ -47,7 +48,7 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
       first_link_.push_back(static_cast<std::uint32_t>(link_table_.size()));
       pool_of_backend_.push_back(p);
       for (std::uint32_t number = 0; number < pool.options.links_per_node; ++number)
-        link_table_.push_back(adopt_link(pool, pool.first_backend + n, number));
+        link_table_.push_back(adopt_link(pool, pool.first_backend + n, number, is_reload));
     }
   }
   std::vector<bool> listed(links_.size());
@@ -92,7 +93,8 @@ void Engine::rename_spaces(const Snapshot& from, const Snapshot& to) {
 }
 
 // The link of that identity, or a new one; its index.
-std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::uint32_t number) {
+std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::uint32_t number,
+                                 bool is_reload) {
   const std::string identity = link_identity(pool, backend - pool.first_backend, number);
   auto found = std::find_if(links_.begin(), links_.end(), [&](const Link& link) {
     return link.state != Link::State::kUnused && !link.retiring && link.identity == identity;
@@ -110,6 +112,7 @@ std::uint32_t Engine::adopt_link(const Pool& pool, std::uint32_t backend, std::u
         std::any_of(missed_nodes_.begin(), missed_nodes_.end(),
                     [&](const std::string& node) { return identity.starts_with(node); });
     found->next_opaque = static_cast<std::uint32_t>(random());
+    if (is_reload) found->readmitted_s = now_.unix_time.seconds;
   }
   found->backend = backend;
   found->connect_timeout_ms = pool.options.connect_timeout_ms;

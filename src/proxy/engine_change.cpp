@@ -73,10 +73,10 @@ bool Engine::changes_value(const Request& request) noexcept {
 void Engine::begin_change(Link& link, Client& client, const Request& request, const Plan& plan,
                           std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
-  if (!rules_of(slot)->arithmetic || rules_of_tokens(slot).one_time) return fail(index, WireError::kSealedArithmetic);
+  if (!rules_of(slot)->arithmetic || rules_of_tokens(slot).one_time)
+    return fail(index, WireError::kSealedArithmetic);
   Change& change = sealings_[slot.sealing].change;
-  change.kind =
-      request.verb() == Verb::kArithmetic ? Change::Kind::kNumber : Change::Kind::kJoin;
+  change.kind = request.verb() == Verb::kArithmetic ? Change::Kind::kNumber : Change::Kind::kJoin;
   change.mode = request.store_mode;
   sealings_[slot.sealing].link = id_of(link);
   change.decrements = request.decrements;
@@ -119,8 +119,8 @@ void Engine::read_for_change(Link& link, std::uint32_t index) noexcept {
   send(link, look, plan, index);
 }
 
-// The slot is out of the link's FIFO, and followed nobody. False when the reply is no answer to what
-// was asked.
+// The slot is out of the link's FIFO, and followed nobody. False when the reply is no answer to
+// what was asked.
 bool Engine::step_change(std::uint32_t index, const Reply& reply) noexcept {
   Slot& slot = slots_[index];
   Sealing& sealing = sealings_[slot.sealing];

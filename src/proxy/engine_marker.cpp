@@ -5,8 +5,8 @@
 //   revoke: another marker, with a generation that nothing was sealed under
 //
 // A marker lies on the node of its group's keys and is asked for just before what it decides, so
-// that its answer is there first. Where keys with one tag are spread over nodes it has a node of its
-// own, and whichever answer comes first is held until the other is there.
+// that its answer is there first. Where keys with one tag are spread over nodes it has a node of
+// its own, and whichever answer comes first is held until the other is there.
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -48,8 +48,8 @@ Cas cas_of(std::string_view flags) {
 }  // namespace
 
 std::uint64_t Tickets::whose(ClientId client, std::uint16_t series, std::string_view key) noexcept {
-  const std::uint64_t seed = (std::uint64_t{client.index} << 32 | client.generation) ^
-                             std::uint64_t{series} << 48;
+  const std::uint64_t seed =
+      (std::uint64_t{client.index} << 32 | client.generation) ^ std::uint64_t{series} << 48;
   return std::max<std::uint64_t>(1, XXH3_64bits_withSeed(key.data(), key.size(), seed));
 }
 
@@ -75,8 +75,7 @@ void Engine::name_marker(Slot& slot, const Namespace& space, std::string_view ke
       blinded_tags_.get());
   marker.name_size = name.size;
   const bool is_beside = !pool.ring.hash_tag().empty() || tag.size() == key.size();
-  const std::uint32_t backend =
-      is_beside ? link.backend : target_of(space, name.route).backend;
+  const std::uint32_t backend = is_beside ? link.backend : target_of(space, name.route).backend;
   sealing.marker_link = id_of(is_beside ? link : link_of(backend, slot.client)).index;
 }
 
@@ -109,6 +108,7 @@ bool Engine::ask_marker(std::uint32_t index, Command how, bool keeps) noexcept {
   const std::uint32_t aside = add_aside(Sealing::Aside::kMarker, index, look.command);
   slots_[aside].keep(pool_, marker.name(), {});
   sealings_[slots_[aside].sealing].marker = asks.marker;
+  sealings_[slots_[aside].sealing].marker_link = asks.marker_link;
   ++marker.users;
   marker.state = Marker::State::kAsked;
   marker.slot = aside;
@@ -164,14 +164,17 @@ bool Engine::read_marker(const Slot& slot, std::string_view sealed, Marker& mark
   if (sealed.size() != kMarkerBytes || rules == nullptr || !rules->seals()) return false;
   std::array<char, kMarkerBytes> plain;
   const OpenResult opened =
-      sealer_->open({.space = {slot.space}, .client_key = marker.name(), .client_flags = 0},
-                    sealed, now_.unix_time, plain.data());
+      sealer_->open({.space = {slot.space}, .client_key = marker.name(), .client_flags = 0}, sealed,
+                    now_.unix_time, plain.data());
   if (!opened.opened()) {
     count_in_space(slot.space, SpaceTally::kMarkersUnread);
     tell_unopened(slot, opened.outcome);
     return false;
   }
   if (!opened.header.control || !opened.header.generation) return false;
+  // What a node had before it came back may have been revoked where its keys were meanwhile.
+  const Link& link = links_[sealings_[slot.sealing].marker_link];
+  if (std::int64_t{opened.header.iat} <= link.readmitted_s) return false;
   marker.generation = *opened.header.generation;
   marker.written_s = opened.header.iat;
   marker.by_revocation = plain[0] == kMarkerRevoked;
@@ -228,8 +231,11 @@ void Engine::go_on(std::uint32_t index) noexcept {
 // Whether a value that opened may still be read.
 bool Engine::is_current(const Slot& slot, const EnvelopeHeader& header) noexcept {
   const TokenRules& rules = rules_of_tokens(slot);
-  if (!rules.revokes()) return true;
   const Sealing& sealing = sealings_[slot.sealing];
+  // What a node had before it came back may have been used up elsewhere.
+  if (rules.one_time && std::int64_t{header.iat} <= links_[sealing.link.index].readmitted_s)
+    return false;
+  if (!rules.revokes()) return true;
   if (sealing.marker == kNoSlot) return false;  // A reload has just made the rule.
   const Marker& marker = markers_[sealing.marker];
   const bool is_found = marker.state == Marker::State::kFound;

@@ -20,8 +20,8 @@ Link& Engine::link_of(std::uint32_t backend, ClientId id) noexcept {
 
 // The first of the nodes that may stand in for the key's own, which is down; null where there is
 // none. A cas is never moved: its number means nothing to another node. Nor is a delete whose node
-// would bring the item back. Where tokens have rules nobody stands in: what is revoked or used up at
-// one node must not be good at another.
+// would bring the item back. Where tokens have rules nobody stands in: what is revoked or used up
+// at one node must not be good at another.
 Link* Engine::stand_in_for(const Target& target, const Request& request, ClientId id) noexcept {
   const PoolOptions& options = target.pool->options;
   if (request.has_cas || target.space->tokens.any()) return nullptr;

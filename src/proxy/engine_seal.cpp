@@ -123,7 +123,9 @@ bool Engine::follow_token(Slot& slot, const Request& request, const LifeRules& r
   bool is_over = false;
   if (rules.token_life != TokenLife::kIgnore) {
     const Claims claims = claims_.read(request.value, now_.unix_time);
-    if (rules.token_life == TokenLife::kStrict && !claims.exp && !claims.inactive) return false;
+    const std::int64_t negative_ttl_s = rules_of_tokens(slot).negative_ttl_s;
+    const bool is_negative = claims.inactive && negative_ttl_s > 0;
+    if (rules.token_life == TokenLife::kStrict && !claims.exp && !is_negative) return false;
     if (claims.exp) {
       const std::int64_t left_s = claims.exp->seconds - now_.unix_time.seconds - rules.skew_s;
       is_over = left_s <= 0;
@@ -131,8 +133,7 @@ bool Engine::follow_token(Slot& slot, const Request& request, const LifeRules& r
       iat = claims.iat.value_or(UnixTime{});
       count_in_space(slot.space, SpaceTally::kTokenLives);
     }
-    const std::int64_t negative_ttl_s = rules_of_tokens(slot).negative_ttl_s;
-    if (claims.inactive && negative_ttl_s > 0) {
+    if (is_negative) {
       bound_s = std::min(bound_s, negative_ttl_s);
       is_over = false;  // What says no may have no end of its own.
       count_in_space(slot.space, SpaceTally::kNegative);

@@ -14,6 +14,13 @@
 
 namespace tokenring {
 
+namespace {
+
+// A node counts in ticks of a second, and may drop an item up to one early.
+constexpr std::int64_t kGuardSlackS = 2;
+
+}  // namespace
+
 void Engine::store(Link& link, const Request& request, Plan& plan, std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
   const Namespace& space = snapshot_->namespaces.all()[slot.space];
@@ -25,12 +32,15 @@ void Engine::store(Link& link, const Request& request, Plan& plan, std::uint32_t
     static_cast<void>(fill(index, {.code = ReplyCode::kNotStored, .line = "NS\r\n"}, nullptr));
     return;
   }
+  // Known as long as the token is good, whatever the client asks for.
+  if (const UnixTime exp = sealing.options.exp; rules.replay_guard && exp.seconds > 0)
+    plan.ttl =
+        Expiry::in_seconds(exp.seconds - now_.unix_time.seconds + kGuardSlackS, now_.unix_time);
   Client& client = *clients_.find(slot.client);
   std::optional<Tickets::Ticket> ticket;
   if (rules.revocation == Revocation::kGeneration) {
     ticket = tickets_->take(
-        Tickets::whose(slot.client, client.tickets, identity_of(slot, 0).client_key),
-        now_.instant);
+        Tickets::whose(slot.client, client.tickets, identity_of(slot, 0).client_key), now_.instant);
   }
   const bool has_ticket = ticket && ticket->found;
   const bool needs_marker = rules.revocation == Revocation::kGeneration && !has_ticket;
@@ -118,8 +128,7 @@ void Engine::finish_store_plan(const Slot& slot, Plan& plan) noexcept {
 bool Engine::take_generation(std::uint32_t index) noexcept {
   const Slot& slot = slots_[index];
   Sealing& sealing = sealings_[slot.sealing];
-  if (rules_of_tokens(slot).revocation != Revocation::kGeneration)
-    return true;
+  if (rules_of_tokens(slot).revocation != Revocation::kGeneration) return true;
   sealing.options.generation = sealing.change.generation;
   if (sealing.options.generation) return true;
   if (sealing.marker == kNoSlot) {

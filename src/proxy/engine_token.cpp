@@ -1,7 +1,8 @@
 // Namespaces whose tokens have rules: what else is asked of the nodes for a request, and what a
 // reply then means.
 //
-//   serve:    serve_token: delete of a group -> revoke; delete -> bury; writes -> store; reads -> the
+//   serve:    serve_token: delete of a group -> revoke; delete -> bury; writes -> store; reads ->
+//   the
 //             marker with them
 //   deliver:  fill_sealed: wait for the marker, take away what may be read once, reveal
 #include <charconv>
@@ -39,8 +40,7 @@ Reply miss_of(Command command) {
 bool may_guard(const Request& request) {
   const bool adds = request.verb() == Verb::kSet && request.store_mode == StoreMode::kAdd &&
                     !request.has_cas && !request.wants_invalidate;
-  const bool reads =
-      request.verb() == Verb::kGet && !request.has_ttl && !request.has_vivify;
+  const bool reads = request.verb() == Verb::kGet && !request.has_ttl && !request.has_vivify;
   return adds || reads || request.verb() == Verb::kDebug;
 }
 
@@ -104,8 +104,7 @@ void Engine::read_once(Link& link, const Request& request, Plan& plan,
 void Engine::consume(std::uint32_t index, const Reply& reply) noexcept {
   Sealing& sealing = sealings_[slots_[index].sealing];
   Link* link = find_link(sealing.link);
-  if (link == nullptr || link->state != Link::State::kUp)
-    return fail(index, WireError::kNodeLost);
+  if (link == nullptr || link->state != Link::State::kUp) return fail(index, WireError::kNodeLost);
   sealing.consumes = false;
   hold(index, reply);
   Request removal;
@@ -183,8 +182,7 @@ void Engine::end_look(std::uint32_t index, const Reply& reply) noexcept {
   std::uint32_t client_flags = 0;
   std::string_view flags = reply.rest;
   for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-    if (flag[0] == 'f')
-      std::from_chars(flag.data() + 1, flag.data() + flag.size(), client_flags);
+    if (flag[0] == 'f') std::from_chars(flag.data() + 1, flag.data() + flag.size(), client_flags);
   Buffer plain;
   const OpenResult opened = open_value(look, client_flags, reply.value, plain);
   wipe_plain(plain);

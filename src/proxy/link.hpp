@@ -51,6 +51,7 @@ struct Link {
   bool flush_on_rejoin = false;
   bool missed_writes = false;  // Since it was last flushed or new, a write or delete went past it.
   bool flushing = false;       // Connected, and told to flush before anything else.
+  std::int64_t readmitted_s = 0;  // Unix time at which a reload brought its node in; 0: at start.
   Instant up_since;
   Instant retry_at;
   Instant connect_deadline;

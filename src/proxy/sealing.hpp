@@ -61,11 +61,12 @@ struct Change {
   bool had_no_marker = false;      // When the client read the key, a moment ago.
   std::uint32_t client_flags = 0;  // kStore.
   std::optional<std::uint64_t> generation = std::nullopt;  // That a ticket has; else the marker's.
-  Buffer operand;                  // What is appended, prepended or stored.
+  Buffer operand;                                          // What is appended, prepended or stored.
 };
 
 struct Sealing {
-  // A request of ours beside a client's, which stands in no client's order. Its reply is for others.
+  // A request of ours beside a client's, which stands in no client's order. Its reply is for
+  // others.
   enum class Aside : std::uint8_t {
     kNone,
     kMarker,   // Asks for `marker`; those that follow the slot wait for it.
@@ -84,17 +85,17 @@ struct Sealing {
 
   // Where tokens have rules (engine_marker.cpp, engine_token.cpp).
   Aside aside = Aside::kNone;
-  bool hides_cas = false;  // mg: c was our own wish.
-  bool consumes = false;   // The value is the client's if it is this request that takes it away.
-  bool revokes = false;    // It replaces the group's marker.
-  bool buries = false;     // It leaves a tombstone.
-  bool found = false;      // buries: there was something.
+  bool hides_cas = false;    // mg: c was our own wish.
+  bool consumes = false;     // The value is the client's if it is this request that takes it away.
+  bool revokes = false;      // It replaces the group's marker.
+  bool buries = false;       // It leaves a tombstone.
+  bool found = false;        // buries: there was something.
   bool sends_as_is = false;  // The value is an envelope already.
   std::uint32_t looks_for = kNoSlot;
-  std::uint32_t marker = kNoSlot;       // Of the engine's Markers.
-  std::uint32_t marker_link = 0;        // Index of the link to the marker's node.
-  LinkId link;                          // To the key's node.
-  Buffer held;                          // The node's reply, which waits for what else is needed.
+  std::uint32_t marker = kNoSlot;  // Of the engine's Markers.
+  std::uint32_t marker_link = 0;   // Index of the link to the marker's node.
+  LinkId link;                     // To the key's node.
+  Buffer held;                     // The node's reply, which waits for what else is needed.
 
   Sealing() noexcept {}  // `node_key_text` stays uninitialised on purpose.
   [[nodiscard]] std::string_view node_key() const noexcept {
