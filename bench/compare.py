@@ -29,7 +29,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--secs", type=int, default=5, help="seconds per run")
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="default: %(default)s")
-    parser.add_argument("--peers", help="of tokenring,sealed,mcproxy,twemproxy,haproxy,memcached; default: all found")
+    parser.add_argument("--peers", help="of tokenring,sealed,revocable,mcproxy,twemproxy,haproxy,memcached; default: all found")
     parser.add_argument("--quick", action="store_true", help="2 rounds of 2 s: p1-100, p16-100, mget10-100")
     parser.add_argument("--load", choices=("auto", "own", "memtier"), default="auto",
                         help="load driver; auto: memtier_benchmark when on PATH, else bench/load")
@@ -141,18 +141,18 @@ def table(runs, syscalls, options):
     return lines
 
 
-def price_of_sealing(runs, options):
-    """CPU time per request with sealing over that without, in the same round."""
+def price_of(more, less, runs, options):
+    """CPU time per request of one peer over another's, in the same round."""
     lines = []
     for workload in options.workloads:
         def us(peer, round_number):
             return next((r["us"] for r in runs if r["peer"] == peer and r["workload"] == workload and  # noqa: B023
                          r["round"] == round_number), None)
-        pairs = [(us("sealed", n), us("tokenring", n)) for n in range(options.rounds)]
-        ratios = [sealed / plain for sealed, plain in pairs if sealed and plain]
+        pairs = [(us(more, n), us(less, n)) for n in range(options.rounds)]
+        ratios = [dear / cheap for dear, cheap in pairs if dear and cheap]
         if ratios:
             lines.append(f"{workload:10} {statistics.median(ratios):6.2f} {min(ratios):5.2f}-{max(ratios):<5.2f}")
-    return ["", "sealed over tokenring", *lines] if lines else []
+    return ["", f"{more} over {less}", *lines] if lines else []
 
 
 def memory(nodes, options):
@@ -202,7 +202,8 @@ def main():
             server.stop()
     lines = [f"{key}: {value}" for key, value in about.items()]
     lines += ["", *(f"{name}: {WORKLOADS[name].describe()}" for name in options.workloads), ""]
-    lines += table(runs, syscalls, options) + price_of_sealing(runs, options)
+    lines += table(runs, syscalls, options)
+    lines += price_of("sealed", "tokenring", runs, options) + price_of("revocable", "sealed", runs, options)
     lines += [""] + memory_table(held) if held else []
     print("\n".join(lines))
     os.makedirs(options.results, exist_ok=True)

@@ -59,6 +59,7 @@ file = "{keys}"
 prefix = ""
 seal = "require"
 blind_keys = true
+{rules}
 """
 
 MEMCACHED_PROXY = """
@@ -158,12 +159,12 @@ def _tokenring(nodes, binary, extra):
     return lambda port, _: [binary, "--listen", f"127.0.0.1:{port}", "--nodes", addresses, "--workers", 1, *extra]
 
 
-def _sealed(nodes, binary, extra):
-    """The same proxy, with sealed values and hidden keys."""
+def _sealed(nodes, binary, extra, rules=""):
+    """The same proxy, with sealed values and hidden keys, and further rules."""
     keys = subprocess.run([binary, "keygen"], capture_output=True, text=True, timeout=10, check=True).stdout
     addresses = ", ".join(f'"127.0.0.1:{n.port}"' for n in nodes)
     return lambda port, write: [binary, "--listen", f"127.0.0.1:{port}", "--workers", 1, "-c",
-                                write(SEALED.format(nodes=addresses, keys=write(keys))), *extra]
+                                write(SEALED.format(nodes=addresses, keys=write(keys), rules=rules)), *extra]
 
 
 def _twemproxy(nodes):
@@ -201,6 +202,7 @@ def available(binary, extra=()):
     found = {"tokenring": lambda nodes: _tokenring(nodes, binary, extra)}
     if not extra:
         found["sealed"] = lambda nodes: _sealed(nodes, binary, extra)
+        found["revocable"] = lambda nodes: _sealed(nodes, binary, extra, "revocable = true")
     path = memcached_with_proxy()
     if path:
         found["mcproxy"] = lambda nodes: _memcached_proxy(nodes, path)
@@ -214,7 +216,7 @@ def available(binary, extra=()):
 
 
 def version_of(name, binary):
-    command = {"tokenring": [binary, "--version"], "sealed": [binary, "--version"],
+    command = {**dict.fromkeys(("tokenring", "sealed", "revocable"), [binary, "--version"]),
                "mcproxy": [memcached_with_proxy(), "-V"], "twemproxy": ["nutcracker", "-V"],
                "haproxy": ["haproxy", "-v"], "memcached": ["memcached", "-V"]}[name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)

@@ -67,14 +67,15 @@ void Engine::name_marker(Slot& slot, const Namespace& space, std::string_view ke
   Sealing& sealing = sealings_[slot.sealing];
   const Pool& pool = snapshot_->pools[space.pool];
   const std::string_view tag = group_of(key, pool);
+  const bool is_alone = tag.size() == key.size();
   sealing.marker = markers_.insert().index;
   Marker& marker = markers_[sealing.marker];
   marker.users = 1;
   const BlindedKey name = snapshot_->keyring->blinder().blind_group(
-      {.space = space.prefix, .key = key, .tag = tag}, group_ends(pool), marker.name_text.data(),
-      blinded_tags_.get());
+      {.space = space.prefix, .key = key, .tag = is_alone ? std::string_view() : tag},
+      group_ends(pool), marker.name_text.data(), blinded_tags_.get());
   marker.name_size = name.size;
-  const bool is_beside = !pool.ring.hash_tag().empty() || tag.size() == key.size();
+  const bool is_beside = !pool.ring.hash_tag().empty() || is_alone;
   const std::uint32_t backend = is_beside ? link.backend : target_of(space, name.route).backend;
   sealing.marker_link = id_of(is_beside ? link : link_of(backend, slot.client)).index;
 }

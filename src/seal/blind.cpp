@@ -85,10 +85,10 @@ BlindedKey Blinder::blind(const ClientKey& client, std::string_view tag_ends, ch
 
 BlindedKey Blinder::blind_group(const ClientKey& client, std::string_view tag_ends, char* out,
                                 BlindedTags* tags) const noexcept {
-  TR_ASSERT(!client.tag.empty());
   BlindedKey blinded;
   char* end = begin_tagged(client, tag_ends, out, tags, blinded);
-  end = write_mac(key_, 'g', client.space, client.tag, kKeyBytes, end);
+  const std::string_view group = client.tag.empty() ? client.key : client.tag;
+  end = write_mac(key_, 'g', client.space, group, kKeyBytes, end);
   blinded.size = static_cast<std::size_t>(end - out);
   return blinded;
 }

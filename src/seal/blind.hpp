@@ -73,7 +73,8 @@ class Blinder {
   BlindedKey blind(const ClientKey& client, std::string_view tag_ends, char* out,
                    BlindedTags* tags = nullptr) const noexcept;
   // The name of the item that speaks for all keys with `client.tag`: the prefix, the tag's 11
-  // characters between `tag_ends`, as its keys have them, and 27 of the group's.
+  // characters between `tag_ends`, as its keys have them, and 27 of the group's. Without a tag, of
+  // the one that speaks for the key alone.
   BlindedKey blind_group(const ClientKey& client, std::string_view tag_ends, char* out,
                          BlindedTags* tags = nullptr) const noexcept;
 

@@ -48,10 +48,12 @@ std::shared_ptr<const Snapshot> make_snapshot(const EngineRigOptions& options) {
   space.seal.mode = SealMode::kRequire;
   space.seal.blind_keys = true;
   space.seal.compress = options.compresses;
+  if (options.revokes) space.tokens.revocation = Revocation::kGeneration;
   made->namespaces = NamespaceTable({space, Namespace{}});
   made->keyring = Keyring::parse(seal_kit::kKeyFile, "keys").value();
   made->keys = NamespaceKeys::derive(*made->keyring, std::vector<std::string>{"h", ""});
   made->has_blind_keys = true;
+  made->has_revocation = options.revokes;
   return made;
 }
 
@@ -178,11 +180,16 @@ void EngineRig::answer_one(std::string_view& in, std::string& reply) {
     answer_meta(command, line, in, reply);
 }
 
+std::string_view EngineRig::value_of(std::string_view key) const noexcept {
+  if (!seals_) return kValue;
+  return key == marker_key_ ? marker_ : stored_;
+}
+
 void EngineRig::answer_get(std::string_view command, std::string_view keys, std::string& reply) {
   const std::string_view cas = command == "gets" ? " 7" : "";
   for (std::string_view key = next_word(keys); !key.empty(); key = next_word(keys)) {
     if (!seals_ && key[0] != 'h') continue;
-    const std::string_view value = seals_ ? stored_ : kValue;
+    const std::string_view value = value_of(key);
     const auto header = fmt::format_to_n(header_.data(), header_.size(), "VALUE {} 0 {}{}\r\n", key,
                                          value.size(), cas);
     reply.append(header_.data(), header.size).append(value).append("\r\n");
@@ -195,16 +202,18 @@ void EngineRig::answer_meta(std::string_view command, std::string_view line, std
   std::string_view opaque = line.substr(std::min(line.rfind(" O"), line.size()));
   opaque = opaque.substr(0, opaque.find(' ', 1));
   if (command == "ms") {
-    next_word(line);
+    const std::string_view key = next_word(line);
     std::size_t size = 0;
     for (const char c : next_word(line)) size = size * 10 + static_cast<std::size_t>(c - '0');
-    stored_ = in.substr(0, size);
+    const bool is_marker = size == kMarkerBytes;
+    if (is_marker) marker_key_ = key;
+    (is_marker ? marker_ : stored_) = in.substr(0, size);
     in.remove_prefix(size + 2);
     reply.append(seals_ ? "HD c7" : "HD").append(opaque).append("\r\n");
   } else if (command == "ma") {
     reply.append("VA 1").append(opaque).append("\r\n5\r\n");
   } else if (command == "mg") {
-    const std::string_view value = seals_ ? stored_ : kValue;
+    const std::string_view value = value_of(next_word(line));
     const auto header = fmt::format_to_n(header_.data(), header_.size(), "VA {}{}{}\r\n",
                                          value.size(), seals_ ? " f0 t-1 c7" : "", opaque);
     reply.append(header_.data(), header.size).append(value).append("\r\n");

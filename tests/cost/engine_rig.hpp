@@ -20,6 +20,7 @@ struct EngineRigOptions {
   // that was written last, whatever its key.
   bool seals = false;
   bool compresses = false;  // There.
+  bool revokes = false;     // There.
 };
 
 class EngineRig {
@@ -72,7 +73,10 @@ class EngineRig {
   Outbox work_;
   std::vector<Node> nodes_;  // By link: each has one.
   std::string reply_;
+  [[nodiscard]] std::string_view value_of(std::string_view key) const noexcept;
   std::string stored_ = std::string(4096, ' ');
+  std::string marker_key_ = std::string(256, ' ');
+  std::string marker_ = std::string(256, ' ');
   std::array<char, 512> header_;
 };
 

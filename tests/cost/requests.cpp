@@ -90,6 +90,12 @@ std::vector<Row> rows() {
        "set hit:0123456789abcdef 0 60 1024\r\n" + kib + "\r\n",
        "get hit:0123456789abcdef\r\n",
        "VALUE hit:0123456789abcdef 0 1024\r\n" + kib + "\r\nEND\r\n"},
+      {"revocable get 1 KiB",
+       1,
+       {.nodes = 4, .seals = true, .revokes = true},
+       "set hit:{user42}:01234567 0 60 1024\r\n" + kib + "\r\n",
+       "get hit:{user42}:01234567\r\n",
+       "VALUE hit:{user42}:01234567 0 1024\r\n" + kib + "\r\nEND\r\n"},
   };
 }
 
