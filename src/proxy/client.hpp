@@ -24,13 +24,14 @@ struct Client {
   static constexpr std::uint32_t kFirstWindow = 64;
 
   Mode mode = Mode::kRequests;
-  bool closing = false;       // No more requests; close when all replies are out.
-  bool ended = false;         // Sends no more; what it sent is still served.
-  bool stalled = false;       // Not being read, for it has too much out.
-  bool dirty = false;         // In the outbox.
-  bool resuming = false;      // In the list of those whose input waits to be served.
-  std::uint16_t tickets = 0;  // Which of its tickets are good; see tickets.hpp.
-  std::uint16_t address = 0;  // Which of those in `listen` it came to.
+  bool closing = false;             // No more requests; close when all replies are out.
+  bool ended = false;               // Sends no more; what it sent is still served.
+  bool stalled = false;             // Not being read, for it has too much out.
+  bool dirty = false;               // In the outbox.
+  bool resuming = false;            // In the list of those whose input waits to be served.
+  std::uint16_t tickets = 0;        // The series of its tickets that is good; see marker.hpp.
+  std::uint16_t ticket_series = 0;  // The last one that was begun.
+  std::uint16_t address = 0;        // Which of those in `listen` it came to.
   Instant last_heard;
   std::uint32_t served = 0;      // Requests, or pieces of them; wraps.
   std::uint32_t bytes_sent = 0;  // Wraps.

@@ -279,6 +279,8 @@ class Engine {
   void go_on(std::uint32_t slot) noexcept;
   [[nodiscard]] bool is_current(const Slot& slot, const EnvelopeHeader& header) noexcept;
   void keep_ticket(const Slot& slot) noexcept;
+  void keep_tickets(const Slot& slot) noexcept;
+  void fail_sealed(const Slot& slot) noexcept;
   void share_marker(std::uint32_t leader, std::uint32_t follower) noexcept;
   void leave_marker(std::uint32_t marker) noexcept;
   void write_marker(std::uint32_t slot, char kind, StoreMode mode, Cas only_if) noexcept;

@@ -253,6 +253,7 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
   if (slot.first_follower != kNoSlot) fail_followers(index, error);
   if (slot.gathers) return part_of_gather_done(std::exchange(slot.gather, {}), false);
   if (slot.informs != kNoSlot || !slot.in_client || slot.filled) return;
+  if (slot.sealing != kNoSlot) fail_sealed(slot);
   count(Counter::kRequestsFailed);
   count_in_space(slot.space, SpaceTally::kFailures);
   if (slot.miss_on_failure) {

@@ -182,6 +182,14 @@ bool Engine::read_marker(const Slot& slot, std::string_view sealed, Marker& mark
   return true;
 }
 
+// Nothing came of the slot's revocation.
+void Engine::keep_tickets(const Slot& slot) noexcept {
+  const Sealing& sealing = sealings_[slot.sealing];
+  Client& client = *clients_.find(slot.client);
+  if (sealing.revokes && client.tickets == client.ticket_series)
+    client.tickets = sealing.tickets_before;
+}
+
 // No answer will come to slot `index`, which asks for a marker; what waits for it has failed.
 void Engine::lose_marker(std::uint32_t index) noexcept {
   Marker& marker = markers_[sealings_[slots_[index].sealing].marker];
@@ -246,17 +254,17 @@ bool Engine::is_current(const Slot& slot, const EnvelopeHeader& header) noexcept
                   : marker.state == Marker::State::kAbsent;
 }
 
-// What the client has just learned of the generation, for the write that follows.
+// What the client has just learned of the generation, for the write that follows: it may be
+// nothing.
 void Engine::keep_ticket(const Slot& slot) noexcept {
-  const Sealing& sealing = sealings_[slot.sealing];
-  if (sealing.marker == kNoSlot) return;
-  const Marker& marker = markers_[sealing.marker];
-  const bool tells =
-      marker.state == Marker::State::kFound || marker.state == Marker::State::kAbsent;
+  if (rules_of_tokens(slot).revocation != Revocation::kGeneration) return;
   const Client* client = clients_.find(slot.client);
-  if (!tells || client == nullptr) return;
+  if (client == nullptr) return;
+  const Sealing& sealing = sealings_[slot.sealing];
+  const std::uint32_t marker = sealing.marker;
   tickets_->keep(Tickets::whose(slot.client, client->tickets, identity_of(slot, 0).client_key),
-                 marker, now_.instant);
+                 marker == kNoSlot ? nullptr : &markers_[marker],
+                 id_of(links_[sealing.marker_link]), now_);
 }
 
 // A slot that was answered by another's reply hangs on the marker of that one.
@@ -308,8 +316,11 @@ void Engine::write_marker(std::uint32_t index, char kind, StoreMode mode, Cas on
 // marker, and not before the client is told so.
 void Engine::revoke(std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
-  sealings_[slot.sealing].revokes = true;
-  if (Client* client = clients_.find(slot.client); client != nullptr) ++client->tickets;
+  Sealing& sealing = sealings_[slot.sealing];
+  Client& client = *clients_.find(slot.client);
+  sealing.revokes = true;
+  sealing.tickets_before = client.tickets;  // Good again if nothing comes of this.
+  client.tickets = ++client.ticket_series;
   leaders_.clear();  // What is asked from now on must see it.
   write_marker(index, kMarkerRevoked, StoreMode::kSet, {});
 }

@@ -18,6 +18,8 @@ namespace {
 
 // A node counts in ticks of a second, and may drop an item up to one early.
 constexpr std::int64_t kGuardSlackS = 2;
+// By which the clocks of two proxies may differ.
+constexpr std::int64_t kClockSlackS = 5;
 
 }  // namespace
 
@@ -50,7 +52,12 @@ void Engine::store(Link& link, const Request& request, Plan& plan, std::uint32_t
   if (has_ticket) sealing.options.generation = ticket->generation;
   if (needs_marker || has_to_look) {
     sealing.change.looks = has_to_look;
-    sealing.change.had_no_marker = ticket && !ticket->found;
+    if (ticket && !ticket->found) {
+      sealing.change.not_revoked_since_s = ticket->absent ? 0 : ticket->read_s - kClockSlackS;
+      // A node that was away meanwhile may have lost what it was told.
+      sealing.change.is_lost =
+          !ticket->absent || ticket->link != id_of(links_[sealing.marker_link]);
+    }
     sealing.change.generation = sealing.options.generation;
     return begin_store(link, client, request, plan, index);
   }
@@ -137,12 +144,18 @@ bool Engine::take_generation(std::uint32_t index) noexcept {
   }
   const Marker& marker = markers_[sealing.marker];
   if (marker.state == Marker::State::kFound) {
-    if (sealing.change.had_no_marker && marker.by_revocation) {
+    const std::optional<std::int64_t>& since_s = sealing.change.not_revoked_since_s;
+    const bool may_hide = marker.by_revocation || sealing.change.is_lost;
+    if (since_s && may_hide && marker.written_s >= *since_s) {
       drop_fill(index);
       return false;
     }
     sealing.options.generation = marker.generation;
     return true;
+  }
+  if (sealing.change.is_lost) {
+    drop_fill(index);
+    return false;
   }
   sealing.change.state = Change::State::kMarking;
   write_marker(index, kMarkerCreated,

@@ -213,7 +213,10 @@ bool Engine::fill_sealed(std::uint32_t index, const Reply& reply) noexcept {
   if (slot.first_follower != kNoSlot && !fill_followers(index, reply)) return false;
   slot.leads = false;
   if (!slot.in_client || slot.filled) return true;
-  if (reply.is_error()) return fill_shown(index, reply, nullptr);
+  if (reply.is_error()) {
+    fail_sealed(slot);
+    return fill_shown(index, reply, nullptr);
+  }
   const TokenRules& rules = rules_of_tokens(slot);
   if (row_of(slot.context.command).verb == Verb::kGet) keep_ticket(slot);
   if (rules.replay_guard && reply.code == ReplyCode::kNotStored)
@@ -229,6 +232,12 @@ bool Engine::fill_sealed(std::uint32_t index, const Reply& reply) noexcept {
   const bool fits = fill_shown(index, reveal(slot, reply, plain), &plain);
   wipe_plain(plain);
   return fits;
+}
+
+// The client of the slot is about to get a failure, or the miss that stands for one.
+void Engine::fail_sealed(const Slot& slot) noexcept {
+  if (row_of(slot.context.command).verb == Verb::kGet) keep_ticket(slot);
+  keep_tickets(slot);
 }
 
 void Engine::tell_revoked(const Slot& slot) noexcept {

@@ -50,25 +50,34 @@ struct Marker {
 // write another round trip.
 class Tickets {
  public:
-  static constexpr std::size_t kPlaces = 4096;  // 128 KiB.
+  static constexpr std::size_t kPlaces = 4096;  // 192 KiB.
   static constexpr std::int64_t kLifeMs = 10'000;
 
   struct Ticket {
     std::uint64_t whose = 0;  // A hash of connection and key; 0: none.
     Instant until;
     std::uint64_t generation = 0;
-    bool found = false;  // Else there was no marker.
+    std::int64_t read_s = 0;  // Unix time of the read.
+    LinkId link;              // By which the marker was asked for.
+    bool found = false;       // There was a marker, and that is its generation.
+    bool absent = false;      // There was none to be believed. Neither: the read failed.
   };
 
   // Not 0.
   [[nodiscard]] static std::uint64_t whose(ClientId client, std::uint16_t series,
                                            std::string_view key) noexcept;
 
-  void keep(std::uint64_t whose, const Marker& marker, Instant now) noexcept {
-    place(whose) = {.whose = whose,
-                    .until = now.plus_ms(kLifeMs),
-                    .generation = marker.generation,
-                    .found = marker.state == Marker::State::kFound};
+  // `marker`: what was learned; null: nothing.
+  void keep(std::uint64_t whose, const Marker* marker, LinkId link, Now now) noexcept {
+    Ticket& ticket = place(whose) = {.whose = whose,
+                                     .until = now.instant.plus_ms(kLifeMs),
+                                     .read_s = now.unix_time.seconds,
+                                     .link = link};
+    if (marker == nullptr) return;
+    ticket.generation = marker->generation;
+    ticket.found = marker->state == Marker::State::kFound;
+    ticket.absent =
+        marker->state == Marker::State::kAbsent || marker->state == Marker::State::kUnreadable;
   }
   // A ticket is good for one write.
   [[nodiscard]] std::optional<Ticket> take(std::uint64_t whose, Instant now) noexcept {

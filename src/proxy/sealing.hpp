@@ -58,7 +58,10 @@ struct Change {
   std::uint32_t attempts = 0;      // That lost against somebody else's write.
   bool looks = true;               // kStore: at what is there; else only the marker is needed.
   bool invalidates = false;        // kStore: ms with I.
-  bool had_no_marker = false;      // When the client read the key, a moment ago.
+  // The client read the key a moment ago, and learned no generation: what was revoked since this
+  // Unix time must not come back.
+  std::optional<std::int64_t> not_revoked_since_s = std::nullopt;
+  bool is_lost = false;            // The node may have lost a marker since then.
   std::uint32_t client_flags = 0;  // kStore.
   std::optional<std::uint64_t> generation = std::nullopt;  // That a ticket has; else the marker's.
   Buffer operand;                                          // What is appended, prepended or stored.
@@ -85,12 +88,13 @@ struct Sealing {
 
   // Where tokens have rules (engine_marker.cpp, engine_token.cpp).
   Aside aside = Aside::kNone;
-  bool hides_cas = false;    // mg: c was our own wish.
-  bool consumes = false;     // The value is the client's if it is this request that takes it away.
-  bool revokes = false;      // It replaces the group's marker.
-  bool buries = false;       // It leaves a tombstone.
-  bool found = false;        // buries: there was something.
-  bool sends_as_is = false;  // The value is an envelope already.
+  bool hides_cas = false;  // mg: c was our own wish.
+  bool consumes = false;   // The value is the client's if it is this request that takes it away.
+  bool revokes = false;    // It replaces the group's marker.
+  std::uint16_t tickets_before = 0;  // revokes: of its client.
+  bool buries = false;               // It leaves a tombstone.
+  bool found = false;                // buries: there was something.
+  bool sends_as_is = false;          // The value is an envelope already.
   std::uint32_t looks_for = kNoSlot;
   std::uint32_t marker = kNoSlot;  // Of the engine's Markers.
   std::uint32_t marker_link = 0;   // Index of the link to the marker's node.

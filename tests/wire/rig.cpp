@@ -216,7 +216,8 @@ void Rig::advance(std::int64_t ms) {
     engine_->tick(now_);
     turn();
   }
-  now_.unix_time.seconds += ms / 1000;
+  passed_ms_ += ms;
+  now_.unix_time.seconds = kTranscriptNow + passed_ms_ / 1000;
 }
 
 void Rig::adopt(std::shared_ptr<Snapshot> snapshot) {

@@ -101,6 +101,7 @@ class Rig {
   std::shared_ptr<Snapshot> snapshot_;
   CounterBoard board_{1};
   Now now_{.unix_time = {kTranscriptNow}, .instant = {1'000'000'000}};
+  std::int64_t passed_ms_ = 0;
   std::unique_ptr<Engine> engine_;
   std::vector<ClientPeer> clients_;
   std::vector<NodePeer> nodes_;
