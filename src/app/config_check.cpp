@@ -142,8 +142,11 @@ void check_tokens(const NamespaceDraft& draft, Errors& errors) {
     add(draft.tokens_at, draft.tokens_key, "needs seal = \"require\"");
   if (tokens.one_time && draft.space.coalesce)
     add(draft.coalesce_at, "coalesce", "would give one value to several, against one_time");
-  if (tokens.replay_guard && (tokens.revokes() || tokens.one_time || tokens.fill_guard_s > 0))
+  if (tokens.replay_guard &&
+      (tokens.revokes() || tokens.one_time || tokens.fill_guard_s > 0 || tokens.herd_wait_ms > 0))
     add(draft.tokens_at, draft.tokens_key, "has no effect beside replay_guard; leave it out");
+  if (tokens.one_time && tokens.herd_wait_ms > 0)
+    add(draft.tokens_at, draft.tokens_key, "one_time and herd_wait exclude each other");
   const LifeRules& life = draft.space.life;
   if (tokens.replay_guard && (life.ttl_cap_s > 0 || life.max_age_s > 0 || life.ttl_jitter > 0))
     add(draft.tokens_at, draft.tokens_key,

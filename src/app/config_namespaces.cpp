@@ -11,6 +11,7 @@ namespace {
 
 constexpr Range kSkewS{0, 3600};
 constexpr Range kGuardS{0, 3600};
+constexpr Range kHerdWaitMs{0, 10'000};
 constexpr Range kLifeS{0, std::int64_t{3650} * 24 * 3600};
 // A node's key has 250 bytes; this leaves room for what may stand for the rest of a client's key.
 constexpr std::size_t kPrefixBytesMax = 128;
@@ -161,6 +162,12 @@ constexpr std::array kNamespaceRows{
                           begin_token_rule(value, draft, "fill_guard");
                           take(value.duration(TimeUnit::kSecond, kGuardS),
                                draft.space.tokens.fill_guard_s);
+                        }},
+    Row<NamespaceDraft>{"herd_wait",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          begin_token_rule(value, draft, "herd_wait");
+                          take(value.duration(TimeUnit::kMillisecond, kHerdWaitMs),
+                               draft.space.tokens.herd_wait_ms);
                         }},
     Row<NamespaceDraft>{"negative_ttl",
                         [](const Value& value, NamespaceDraft& draft) {

@@ -97,6 +97,8 @@ constexpr std::array kSpaceRows{
              "Reads of such values that somebody else was faster at."},
     SpaceRow{SpaceTally::kReplays, "tokenring_namespace_replays_refused_total",
              "Adds of what had been added before."},
+    SpaceRow{SpaceTally::kHerdWaits, "tokenring_namespace_gets_waited_total",
+             "Gets that waited for what another one fetched."},
     SpaceRow{SpaceTally::kNegative, "tokenring_namespace_negative_entries_total",
              "Values that say that a token is not active."},
 };

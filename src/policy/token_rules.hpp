@@ -14,15 +14,17 @@ enum class Revocation : std::uint8_t {
 
 struct TokenRules {
   Revocation revocation = Revocation::kNone;
-  bool one_time = false;            // Whoever reads a value first is the only one.
-  bool replay_guard = false;        // Only add and get: what was added once is refused again.
-  std::int64_t fill_guard_s = 0;    // For so long a delete keeps fills away; 0: it does not.
+  bool one_time = false;          // Whoever reads a value first is the only one.
+  bool replay_guard = false;      // Only add and get: what was added once is refused again.
+  std::int64_t fill_guard_s = 0;  // For so long a delete keeps fills away; 0: it does not.
+  std::int64_t herd_wait_ms =
+      0;  // For so long a get waits for another one's fetch; 0: it does not.
   std::int64_t negative_ttl_s = 0;  // What "active": false may live; 0: as any other value.
 
   [[nodiscard]] bool revokes() const noexcept { return revocation != Revocation::kNone; }
   // Whether more than one request to the node may be needed, or another than the client's own.
   [[nodiscard]] bool any() const noexcept {
-    return revokes() || one_time || replay_guard || fill_guard_s > 0;
+    return revokes() || one_time || replay_guard || fill_guard_s > 0 || herd_wait_ms > 0;
   }
 };
 

@@ -186,6 +186,7 @@ void Engine::tick(Now now) noexcept {
     }
     expire_requests(link);
   }
+  if (!herd_.empty()) wake_herd();
   if (now.instant >= next_publish_) {
     next_publish_ = now.instant.plus_ms(kPublishMs);
     publish();

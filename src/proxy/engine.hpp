@@ -245,6 +245,7 @@ class Engine {
   void serve_token(Link& link, const Request& request, std::string_view key, Plan& plan,
                    std::uint32_t slot) noexcept;
   [[nodiscard]] bool fill_sealed(std::uint32_t slot, const Reply& reply) noexcept;
+  [[nodiscard]] bool fill_ready(std::uint32_t slot, const Reply& reply, const Reply& said) noexcept;
   [[nodiscard]] const TokenRules& rules_of_tokens(const Slot& slot) const noexcept;
   void read_once(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
   void consume(std::uint32_t slot, const Reply& reply) noexcept;
@@ -254,6 +255,12 @@ class Engine {
   [[nodiscard]] static bool is_tombstone(const OpenResult& opened) noexcept {
     return opened.outcome == OpenOutcome::kExpired && opened.header.control;
   }
+  [[nodiscard]] bool is_leased(const Slot& slot) const noexcept;
+  void read_leased(Link& link, std::uint32_t slot) noexcept;
+  [[nodiscard]] std::optional<Reply> as_text(std::uint32_t slot, const Reply& reply,
+                                             std::string& rest) noexcept;
+  [[nodiscard]] bool wait_in_herd(std::uint32_t slot) noexcept;
+  void wake_herd() noexcept;
   void store(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
   void begin_store(Link& link, Client& client, const Request& request, const Plan& plan,
                    std::uint32_t slot) noexcept;
@@ -379,6 +386,11 @@ class Engine {
   Slab<Client> clients_;
   Slab<Sealing> sealings_;
   Slab<Marker> markers_;
+  struct Waiting {
+    SlabId slot;
+    Instant at;
+  };
+  std::vector<Waiting> herd_;         // Gets that wait for another one's fetch.
   std::unique_ptr<Tickets> tickets_;  // Null: nothing can be revoked.
   std::unique_ptr<Sealer> sealer_;    // Null: nothing is sealed.
   std::unique_ptr<Compressor> compressor_;

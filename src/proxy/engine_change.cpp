@@ -214,7 +214,9 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
   if (!reply.value.empty()) opened = open_value(slot, seen.flags, reply.value, plain);
   if (change.kind == Change::Kind::kStore) {
     wipe_plain(plain);
-    store_over(link, index, Cas{seen.cas}, opened.opened(), is_tombstone(opened));
+    // What is empty is a node's own stub: a lease for who fetches the value.
+    const bool is_visible = opened.opened() && !reply.value.empty();
+    store_over(link, index, Cas{seen.cas}, is_visible, is_tombstone(opened));
     return true;
   }
   if (!opened.opened()) {

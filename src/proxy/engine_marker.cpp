@@ -267,11 +267,15 @@ void Engine::keep_ticket(const Slot& slot) noexcept {
                  id_of(links_[sealing.marker_link]), now_);
 }
 
-// A slot that was answered by another's reply hangs on the marker of that one.
+// A slot that was answered by another's reply hangs on the marker of that one, and may go on by its
+// link.
 void Engine::share_marker(std::uint32_t leader, std::uint32_t follower) noexcept {
   if (slots_[leader].sealing == kNoSlot || slots_[follower].sealing == kNoSlot) return;
-  const std::uint32_t marker = sealings_[slots_[leader].sealing].marker;
+  const Sealing& leading = sealings_[slots_[leader].sealing];
+  const std::uint32_t marker = leading.marker;
   Sealing& sealing = sealings_[slots_[follower].sealing];
+  sealing.link = leading.link;
+  sealing.marker_link = leading.marker_link;
   if (marker == kNoSlot || sealing.marker != kNoSlot) return;
   sealing.marker = marker;
   ++markers_[marker].users;

@@ -48,6 +48,7 @@ void Engine::store(Link& link, const Request& request, Plan& plan, std::uint32_t
   const bool needs_marker = rules.revocation == Revocation::kGeneration && !has_ticket;
   const bool is_plain_set = request.store_mode == StoreMode::kSet && !request.has_cas;
   const bool has_to_look = rules.fill_guard_s > 0 ||
+                           (rules.herd_wait_ms > 0 && request.store_mode != StoreMode::kSet) ||
                            (rules.revokes() && !is_plain_set && !(has_ticket && request.has_cas));
   if (has_ticket) sealing.options.generation = ticket->generation;
   if (needs_marker || has_to_look) {

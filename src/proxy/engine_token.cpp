@@ -67,7 +67,11 @@ void Engine::serve_token(Link& link, const Request& request, std::string_view ke
         return begin_change(link, *clients_.find(slot.client), request, plan, index);
       return store(link, request, plan, index);
     case Verb::kGet:
-      if (space.tokens.revokes() && !ask_marker(index, request.command, request.touches())) return;
+      if (space.tokens.revokes() &&
+          !ask_marker(index, is_leased(slot) ? Command::kMetaGet : request.command,
+                      request.touches()))
+        return;
+      if (is_leased(slot)) return read_leased(link, index);
       if (space.tokens.one_time && request.wants_value)
         return read_once(link, request, plan, index);
       break;
@@ -210,7 +214,19 @@ bool Engine::fill_sealed(std::uint32_t index, const Reply& reply) noexcept {
     wait_for(index, markers_[sealing.marker].slot);
     return true;
   }
-  if (slot.first_follower != kNoSlot && !fill_followers(index, reply)) return false;
+  if (reply.code != ReplyCode::kTextValue && !reply.is_error() && is_leased(slot)) {
+    std::string rest;
+    const std::optional<Reply> text = as_text(index, reply, rest);
+    return !text || fill_ready(index, *text, reply);
+  }
+  return fill_ready(index, reply, reply);
+}
+
+// All that the reply hangs on is there. `said`: what the node said.
+bool Engine::fill_ready(std::uint32_t index, const Reply& reply, const Reply& said) noexcept {
+  Slot& slot = slots_[index];
+  Sealing& sealing = sealings_[slot.sealing];
+  if (slot.first_follower != kNoSlot && !fill_followers(index, said)) return false;
   slot.leads = false;
   if (!slot.in_client || slot.filled) return true;
   if (reply.is_error()) {

@@ -99,6 +99,8 @@ struct Sealing {
   std::uint32_t marker = kNoSlot;  // Of the engine's Markers.
   std::uint32_t marker_link = 0;   // Index of the link to the marker's node.
   LinkId link;                     // To the key's node.
+  Instant herd_until;  // Until then it waits for another one's fetch; 0: it did not yet.
+  std::int64_t herd_pause_ms = 0;  // Before it asks again.
   Buffer held;                     // The node's reply, which waits for what else is needed.
 
   Sealing() noexcept {}  // `node_key_text` stays uninitialised on purpose.

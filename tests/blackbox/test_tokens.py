@@ -1,5 +1,6 @@
 """Promises about tokens: revoked means gone, once means once, what was seen stays seen."""
 import json
+import os
 import threading
 import time
 import unittest
@@ -7,6 +8,7 @@ import unittest
 from harness import eventually
 from sealed import SPACE, SealedCase, envelope
 
+ROUNDS = int(os.environ.get("TOKENRING_ROUNDS", "250"))  # Of each race.
 SEALED = 'seal = "require"\nblind_keys = true\n'
 GROUP = SPACE + b"{u42}"
 
@@ -146,6 +148,40 @@ class Revocation(TokenCase):
         self.stored(a, key, b"3")
         self.assertEqual([a.get(key), b.get(key)], [b"3", b"3"])
 
+    def race(self, end):
+        """A client reads, and sets what it fetched, while another ends what there was: nothing comes back."""
+        keys = [SPACE + b"{f%d}:k" % n for n in range(ROUNDS)]
+        start, done, wrong = threading.Barrier(2), threading.Barrier(2), []
+
+        def ends():
+            wire = self.wire(self.proxies[1])
+            for n, key in enumerate(keys):
+                start.wait()
+                reply = wire.command(end % (key if b"{" not in end else (SPACE, n)))
+                if reply not in (b"DELETED\r\n", b"NOT_FOUND\r\n"):
+                    wrong.append(reply)
+                done.wait()
+
+        thread = threading.Thread(target=ends)
+        thread.start()
+        filler, late = self.wires
+        for key in keys:
+            filler.get(key)
+            start.wait()
+            filler.set(key, b"of before")
+            done.wait()
+            wrong += [key for wire in (filler, late) if wire.get(key) is not None]
+        thread.join()
+        self.assertEqual(wrong, [])
+
+    def test_no_fill_that_races_a_revocation_comes_back(self):
+        self.start("revocable = true\n")
+        self.race(b"delete %s{f%d}\r\n")
+
+    def test_no_fill_that_races_a_guarded_delete_comes_back(self):
+        self.start('fill_guard = "60s"\n')
+        self.race(b"delete %s\r\n")
+
     def test_under_load_no_read_after_the_answer_sees_what_was_revoked(self):
         self.start("revocable = true\n")
         wrong, stop, lock = [], threading.Event(), threading.Lock()
@@ -217,7 +253,7 @@ class Once(TokenCase):
         self.assertTrue(a.command(b"incr %s 1\r\n" % key).startswith(b"CLIENT_ERROR"))
 
     def test_of_racing_readers_exactly_one_wins(self):
-        rounds = 250
+        rounds = ROUNDS
         self.start("one_time = true\n")
         won, lock = [0] * rounds, threading.Lock()
         start, end = threading.Barrier(9), threading.Barrier(9)
@@ -279,6 +315,47 @@ class Guards(TokenCase):
         self.assertEqual([a.get(key), b.get(key)], [None, None])
         self.assertGreaterEqual(self.tallies(b)["stale_fills"], 2)
         self.assertEqual(self.tallies(b)["open_malformed"], 0)
+
+    def test_of_many_that_miss_one_fetches(self):
+        for rules in ('herd_wait = "3s"\n', 'herd_wait = "3s"\ncoalesce = true\n', 'herd_wait = "3s"\nrevocable = true\n'):
+            with self.subTest(rules=rules):
+                a, b = self.start(rules)
+                key, fetches, values, lock = SPACE + b"{g}hot", [], [], threading.Lock()
+                go = threading.Barrier(16)
+
+                def client(which):
+                    wire = self.wire(self.proxies[which % 2])
+                    go.wait()
+                    wire.send(b"get %s\r\n" % key)
+                    reply = wire.until(b"END\r\n")
+                    if reply == b"END\r\n":
+                        with lock:
+                            fetches.append(which)
+                        time.sleep(0.2)  # To fetch it takes a while.
+                        wire.set(key, b"fetched", 100)
+                    else:
+                        with lock:
+                            values.append(reply)
+
+                threads = [threading.Thread(target=client, args=(n,)) for n in range(16)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                self.assertEqual(len(fetches), 1)
+                self.assertEqual(values, [b"VALUE %s 0 7\r\nfetched\r\nEND\r\n" % key] * 15)
+                self.assertGreater(sum(self.tallies(wire)["gets_waited"] for wire in (a, b)), 1)
+
+    def test_nobody_waits_longer_than_that_and_add_sees_no_lease(self):
+        a, b = self.start('herd_wait = "300ms"\n')
+        key = SPACE + b"slow"
+        self.ask(a, b"get %s\r\n" % key, b"END\r\n")
+        self.ask(b, b"gets %s %s\r\n" % (key, key), b"END\r\n")  # It has waited.
+        self.ask(b, b"replace %s 0 0 1\r\n1\r\n" % key, b"NOT_STORED\r\n")
+        self.ask(b, b"add %s 3 0 1\r\n1\r\n" % key, b"STORED\r\n")
+        self.ask(a, b"get %s\r\n" % key, b"VALUE %s 3 1\r\n1\r\nEND\r\n" % key)
+        self.assertEqual(len(a.command(b"gets %s\r\n" % key).split(b"\r\n")[0].split()), 5)
+        self.ask(a, b"add %s 3 0 1\r\n1\r\n" % key, b"NOT_STORED\r\n")
 
     def test_a_negative_answer_lives_shortly(self):
         (a,) = self.start('ttl_from_token = true\nttl_cap = "1h"\nnegative_ttl = "5s"\n', proxies=1)

@@ -11,6 +11,8 @@ constexpr TokenRules kNotBefore{.revocation = Revocation::kNotBefore};
 constexpr TokenRules kOnce{.one_time = true};
 constexpr TokenRules kReplay{.replay_guard = true};
 constexpr TokenRules kGuarded{.fill_guard_s = 10};
+constexpr TokenRules kHerd{.herd_wait_ms = 400};
+constexpr TokenRules kRevocableHerd{.revocation = Revocation::kGeneration, .herd_wait_ms = 400};
 
 constexpr std::string_view kTwo = "set {u}n 3 0 1\r\n5\r\nset {u}m 0 0 1\r\n1\r\n";
 constexpr std::string_view kTwoStored = "STORED\r\nSTORED\r\n";
@@ -52,6 +54,16 @@ constexpr Script kFillGuards[] = {
      "STORED\r\nSTORED\r\nVALUE {u}n 0 1\r\n7\r\nVALUE {u}o 0 1\r\n8\r\nEND\r\nMN\r\n"},
 };
 
+constexpr Script kHerds[] = {
+    {"leases", "get {u}n {u}o {u}m\r\nset {u}o 2 0 1\r\n7\r\nget {u}o\r\nmn\r\n",
+     "VALUE {u}n 3 1\r\n5\r\nVALUE {u}m 0 1\r\n1\r\nEND\r\nSTORED\r\nVALUE {u}o 2 1\r\n7\r\nEND\r\n"
+     "MN\r\n"},
+    {"conditions",
+     "get {u}o\r\nreplace {u}o 0 0 1\r\n7\r\nadd {u}o 0 0 1\r\n8\r\nget {u}o\r\nmn\r\n",
+     "END\r\nNOT_STORED\r\nSTORED\r\nVALUE {u}o 0 1\r\n8\r\nEND\r\nMN\r\n"},
+    {"waits", "get {u}o\r\nget {u}o\r\nmn\r\n", "END\r\nEND\r\nMN\r\n"},
+};
+
 constexpr Script kReplays[] = {
     {"adds",
      "add {u}o 0 0 1\r\n1\r\nadd {u}o 0 0 1\r\n1\r\nget {u}o\r\nset {u}o 0 0 1\r\n1\r\nmn\r\n",
@@ -71,6 +83,8 @@ TEST_CASE("every step of every flow of a token may fail, and nothing is left") {
   check_every_step(kRevocations, kRevocable, kTwo, kTwoStored);
   check_every_step(kReadsOnce, kOnce, kTwo, kTwoStored);
   check_every_step(kFillGuards, kGuarded, kTwo, kTwoStored);
+  check_every_step(kHerds, kHerd, kTwo, kTwoStored);
+  check_every_step(kHerds, kRevocableHerd, kTwo, kTwoStored);
 }
 
 TEST_CASE("replays are refused by every step") {
