@@ -3,6 +3,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "base/assert.hpp"
@@ -19,14 +21,20 @@ static_assert(kBlindTagCharacters == base64url_size(kTagBytes));
 static_assert(kBlindKeyCharacters == base64url_size(kKeyBytes));
 static_assert(kAuditCharacters == base64url_size(kAuditBytes));
 
-// No two of these begin alike, so that a tag's characters never equal a key's. The length
-// keeps the border between namespace and key where it is.
-//
+// What begins a message. No two of these are alike, so that a tag's characters never equal a key's.
+// The length keeps the border between namespace and key where it is.
+class Head {
+ public:
+  Head(char domain, std::string_view space) noexcept
+      : bytes_{domain, static_cast<char>(space.size())} {}
+  operator std::string_view() const noexcept { return {bytes_, sizeof bytes_}; }
+
+ private:
+  char bytes_[2];
+};
+
 // Writes `bytes` of it, as base64url without padding.
-char* write_mac(const HmacKey& key, char domain, std::string_view space, std::string_view text,
-                std::size_t bytes, char* out) noexcept {
-  const char head[2] = {domain, static_cast<char>(space.size())};
-  const Mac mac = key.mac({{head, sizeof head}, space, text});
+char* write_mac(const Mac& mac, std::size_t bytes, char* out) noexcept {
   return encode_base64url(std::span(mac).first(bytes), out);
 }
 
@@ -35,67 +43,88 @@ char* write_mac(const HmacKey& key, char domain, std::string_view space, std::st
 BlindedTags::Entry BlindedTags::entry_of(const ClientKey& client) noexcept {
   const std::size_t size = client.space.size() + client.tag.size();
   if (size > kTextBytes) return {};
-  char text[kTextBytes];
-  client.tag.copy(text + client.space.copy(text, client.space.size()), client.tag.size());
-  Place& place = reinterpret_cast<Place*>(places_.data())[XXH3_64bits(text, size) % kPlaces];
-  const bool is_known = place.text_bytes == size && place.space_bytes == client.space.size() &&
-                        std::memcmp(place.text, text, size) == 0;
+  const std::uint64_t hash = XXH3_64bits_withSeed(
+      client.tag.data(), client.tag.size(), XXH3_64bits(client.space.data(), client.space.size()));
+  Place& place = reinterpret_cast<Place*>(places_.data())[hash % kPlaces];
+  const std::string_view text(place.text, place.text_bytes);
+  const bool is_known = place.space_bytes == client.space.size() && text.size() == size &&
+                        text.starts_with(client.space) && text.ends_with(client.tag);
   if (!is_known) {
-    std::memcpy(place.text, text, size);
+    client.tag.copy(place.text + client.space.copy(place.text, size), size);
     place.text_bytes = static_cast<unsigned char>(size);
     place.space_bytes = static_cast<unsigned char>(client.space.size());
+    place.has_group = false;
   }
-  return {place.characters, is_known};
+  return {place.characters, is_known, place.group, &place.has_group};
 }
 
-char* Blinder::write_tag(const ClientKey& client, BlindedTags* tags, char* out) const noexcept {
-  const BlindedTags::Entry entry = tags != nullptr ? tags->entry_of(client) : BlindedTags::Entry();
+char* Blinder::write_tag(const ClientKey& client, BlindedTags::Entry entry, char* out, char domain,
+                         std::string_view text, Mac& of_text) const noexcept {
+  const Head text_head(domain, client.space);
   if (entry.is_known) {
+    of_text = key_.mac({text_head, client.space, text});
     std::memcpy(out, entry.characters, kBlindTagCharacters);
     return out + kBlindTagCharacters;
   }
-  char* const end = write_mac(key_, 't', client.space, client.tag, kTagBytes, out);
+  Mac of_tag;
+  key_.mac_two({Head('t', client.space), client.space, client.tag}, {text_head, client.space, text},
+               of_tag, of_text);
+  char* const end = write_mac(of_tag, kTagBytes, out);
   if (entry.characters != nullptr) std::memcpy(entry.characters, out, kBlindTagCharacters);
   return end;
 }
 
-// Writes the prefix, and the tag where there is one; returns the end.
-char* Blinder::begin_tagged(const ClientKey& client, std::string_view tag_ends, char* out,
-                            BlindedTags* tags, BlindedKey& blinded) const noexcept {
+// Writes the prefix, the tag where there is one, and the name of `text` under `domain`.
+BlindedKey Blinder::write_name(char domain, std::string_view text, const ClientKey& client,
+                               std::string_view tag_ends, char* out,
+                               BlindedTags* tags) const noexcept {
   TR_ASSERT(client.space.size() <= 255);
   char* end = out + client.space.copy(out, client.space.size());
-  if (client.tag.empty()) return end;
+  BlindedKey blinded;
+  if (client.tag.empty()) {
+    end = write_mac(key_.mac({Head(domain, client.space), client.space, text}), kKeyBytes, end);
+    blinded.size = static_cast<std::size_t>(end - out);
+    blinded.route = {out, blinded.size};
+    return blinded;
+  }
   TR_ASSERT(tag_ends.size() == 2);
+  const BlindedTags::Entry entry = tags != nullptr ? tags->entry_of(client) : BlindedTags::Entry();
   *end++ = tag_ends[0];
   blinded.route = {end, kBlindTagCharacters};
-  end = write_tag(client, tags, end);
-  *end++ = tag_ends[1];
-  return end;
+  const bool is_group = domain == 'g';
+  if (is_group && entry.is_known && *entry.has_group) {
+    end = std::copy_n(entry.characters, kBlindTagCharacters, end);
+    *end++ = tag_ends[1];
+    end = std::copy_n(entry.group, kBlindKeyCharacters, end);
+  } else {
+    Mac mac;
+    end = write_tag(client, entry, end, domain, text, mac);
+    *end++ = tag_ends[1];
+    const char* const name = end;
+    end = write_mac(mac, kKeyBytes, end);
+    if (is_group && entry.group != nullptr) {
+      std::copy_n(name, kBlindKeyCharacters, entry.group);
+      *entry.has_group = true;
+    }
+  }
+  blinded.size = static_cast<std::size_t>(end - out);
+  return blinded;
 }
 
 BlindedKey Blinder::blind(const ClientKey& client, std::string_view tag_ends, char* out,
                           BlindedTags* tags) const noexcept {
-  BlindedKey blinded;
-  char* end = begin_tagged(client, tag_ends, out, tags, blinded);
-  end = write_mac(key_, 'k', client.space, client.key, kKeyBytes, end);
-  blinded.size = static_cast<std::size_t>(end - out);
-  if (client.tag.empty()) blinded.route = {out, blinded.size};
-  return blinded;
+  return write_name('k', client.key, client, tag_ends, out, tags);
 }
 
 BlindedKey Blinder::blind_group(const ClientKey& client, std::string_view tag_ends, char* out,
                                 BlindedTags* tags) const noexcept {
-  BlindedKey blinded;
-  char* end = begin_tagged(client, tag_ends, out, tags, blinded);
   const std::string_view group = client.tag.empty() ? client.key : client.tag;
-  end = write_mac(key_, 'g', client.space, group, kKeyBytes, end);
-  blinded.size = static_cast<std::size_t>(end - out);
-  return blinded;
+  return write_name('g', group, client, tag_ends, out, tags);
 }
 
 void AuditHash::refer(const ClientKey& client, char* out) const noexcept {
   TR_ASSERT(client.space.size() <= 255);
-  write_mac(key_, 'a', client.space, client.key, kAuditBytes, out);
+  write_mac(key_.mac({Head('a', client.space), client.space, client.key}), kAuditBytes, out);
 }
 
 }  // namespace tokenring

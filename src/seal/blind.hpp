@@ -37,14 +37,16 @@ struct BlindedKey {
 // as they are, so it lies in memory for secrets. For one Blinder: clear() it before another.
 class BlindedTags {
  public:
-  static constexpr std::size_t kPlaces = 1024;   // 64 KiB.
-  static constexpr std::size_t kTextBytes = 51;  // Of prefix and tag; longer ones are not kept.
+  static constexpr std::size_t kPlaces = 1024;   // 128 KiB.
+  static constexpr std::size_t kTextBytes = 87;  // Of prefix and tag; longer ones are not kept.
 
   BlindedTags() : places_(kPlaces * sizeof(Place)) {}
 
   struct Entry {
     char* characters = nullptr;  // kBlindTagCharacters of them; null: this tag is not kept.
     bool is_known = false;       // Else they are to be written there.
+    char* group = nullptr;       // kBlindKeyCharacters of its group's name,
+    bool* has_group = nullptr;   // if they are there.
   };
   // Valid until the next call.
   [[nodiscard]] Entry entry_of(const ClientKey& client) noexcept;
@@ -53,11 +55,13 @@ class BlindedTags {
  private:
   struct Place {
     char characters[kBlindTagCharacters];
+    char group[kBlindKeyCharacters];
+    bool has_group;
     unsigned char space_bytes;
     unsigned char text_bytes;  // 0: the place is empty.
     char text[kTextBytes];     // The prefix, then the tag.
   };
-  static_assert(sizeof(Place) == 64);  // One line of the processor's cache.
+  static_assert(sizeof(Place) == 128);  // Two lines of the processor's cache.
 
   SecretBytes places_;
 };
@@ -79,9 +83,12 @@ class Blinder {
                          BlindedTags* tags = nullptr) const noexcept;
 
  private:
-  [[nodiscard]] char* begin_tagged(const ClientKey& client, std::string_view tag_ends, char* out,
-                                   BlindedTags* tags, BlindedKey& blinded) const noexcept;
-  char* write_tag(const ClientKey& client, BlindedTags* tags, char* out) const noexcept;
+  // Writes the tag's characters, and tells the HMAC of `text` under `domain`, which is made
+  // together with a new tag's.
+  char* write_tag(const ClientKey& client, BlindedTags::Entry entry, char* out, char domain,
+                  std::string_view text, Mac& of_text) const noexcept;
+  BlindedKey write_name(char domain, std::string_view text, const ClientKey& client,
+                        std::string_view tag_ends, char* out, BlindedTags* tags) const noexcept;
 
   HmacKey key_;
 };
