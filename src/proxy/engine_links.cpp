@@ -133,12 +133,15 @@ std::span<char> Engine::link_space(LinkId id) noexcept {
   if (link == nullptr || !link->is_connected()) return {};
   if (link->in.empty()) {
     link->in.reset();
-    return {scratch_.get(), kScratchBytes};
+    if (link->large_bytes == 0) return {scratch_.get(), kScratchBytes};
   }
+  // A large value has a buffer to itself, made as large as it will be, for links are few; beyond
+  // 1 MiB it grows with what has come. What ends its reply is read with it.
   const std::size_t held = link->in.size();
+  const std::size_t expected = std::max(link->needed, link->large_bytes);
   std::size_t want = kScratchBytes;
-  if (link->needed > held + kMoveBytes)
-    want = std::min(link->needed - held, std::max(held, kScratchBytes));
+  if (expected > std::max(held, kMoveBytes))
+    want = std::min(expected - held + kTailBytesMax, std::max(held, kWholeBytesMax));
   link->in.reserve(pool_, want);
   return link->in.space().first(want);
 }
@@ -157,7 +160,7 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
   if (in.size() < link.needed) return;
   heard_backend_ = link.retiring ? SealEvent::kNoBackend : link.backend;
   link.timeouts = 0;
-  link.needed = 0;
+  link.needed = link.large_bytes = 0;
   std::size_t used = 0;
   while (used < in.size()) {
     Reply reply;
@@ -165,18 +168,34 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
         parse_reply(in.substr(used), snapshot_->limits.value_bytes_max, reply);
     if (parsed.kind == ParsedReply::Kind::kIncomplete) {
       link.needed = parsed.needed;
+      if (parsed.needed > kMoveBytes) link.large_bytes = parsed.needed;
       break;
     }
-    const bool is_whole = buffered && used == 0 && parsed.consumed == in.size();
+    used += parsed.consumed;
+    // A large value leaves in its buffer, and what little follows it gets another one.
+    if (reply.value.size() > kMoveBytes) link.large_bytes = parsed.consumed;
+    const bool moves =
+        buffered && reply.value.size() > kMoveBytes && in.size() - used <= kTailBytesMax;
+    Buffer rest;
+    if (moves && used < in.size()) {
+      rest = pool_.take(in.size() - used);
+      rest.append(in.substr(used));
+      link.in.drop_back(in.size() - used);
+    }
     if (parsed.kind == ParsedReply::Kind::kMalformed ||
-        !deliver(link, reply, is_whole ? &link.in : nullptr)) {
+        !deliver(link, reply, moves ? &link.in : nullptr)) {
       count(Counter::kOutOfStep);
-      if (link.state != Link::State::kUp) link.trouble = no_version(in.substr(used));
+      if (link.state != Link::State::kUp)
+        link.trouble = no_version(in.substr(used - parsed.consumed));
       fail_link(link, WireError::kNodeBadReply);
       return;
     }
     if (!link.is_connected()) return;  // Refused for its version, or retired.
-    used += parsed.consumed;
+    if (moves) {
+      link.in = std::move(rest);
+      in = link.in.view();
+      used = 0;
+    }
   }
   if (buffered) {
     link.in.consume(std::min(used, link.in.size()));

@@ -77,6 +77,7 @@ struct Link {
   }
 
   std::size_t needed = 0;
+  std::size_t large_bytes = 0;  // Of the large reply last read or begun; 0: none in what came last.
   Buffer in;
   OutQueue out;
   OutQueue greeting;
@@ -93,5 +94,9 @@ inline constexpr std::int64_t kRetryFirstMs = 50;
 inline constexpr std::int64_t kSteadyMs = 1000;
 // A get line sent upstream grows to this many bytes: below what makes memcached set memory aside.
 inline constexpr std::size_t kGetLineBytesMax = 1800;
+// What is read of the replies behind a large value, and then copied out of its buffer.
+inline constexpr std::size_t kTailBytesMax = 256;
+// A buffer for a value from a node is made whole up to this size.
+inline constexpr std::size_t kWholeBytesMax = std::size_t{1} << 20;
 
 }  // namespace tokenring
