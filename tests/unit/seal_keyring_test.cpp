@@ -122,6 +122,13 @@ TEST_CASE("a blinded key shows its prefix and nothing else, and is the same ever
         "auth_token:BZaaZAdMxxjNzv3lubRP2k0K5rY");
   CHECK(blinded({.space = "auth_token:", .key = "auth_token:{u42}:a", .tag = "u42"}) ==
         "auth_token:{zwa1r8wWygI}Uai62cdtFQZkhDJDZ7WtHWEBU5o");
+  std::string group(blinded_size_max(11), '\0');
+  const auto keyring = keyring_of(kKeyFile);
+  group.resize(
+      keyring->blinder()
+          .blind_group({.space = "auth_token:", .key = {}, .tag = "u42"}, "{}", group.data())
+          .size);
+  CHECK(group == "auth_token:{zwa1r8wWygI}gmRjcfnOeThkIadAA3JAzT1WHOc");
   const std::string a = blinded({.space = "s:", .key = "s:{u42}:a", .tag = "u42"});
   const std::string b = blinded({.space = "s:", .key = "s:{u42}:b", .tag = "u42"});
   CHECK(a.size() == 2 + 13 + 27);
@@ -150,7 +157,14 @@ TEST_CASE("tags that were hidden before look as if they never were") {
     const ClientKey client{.space = group.first, .key = "key", .tag = group.second};
     std::string out(blinded_size_max(group.first.size()), '\0');
     out.resize(keyring->blinder().blind(client, "{}", out.data(), &tags).size);
-    return out == blinded(client);
+    std::string name(blinded_size_max(group.first.size()), '\0');
+    std::string plain = name;
+    const Blinder& blinder = keyring->blinder();
+    name.resize(blinder.blind_group(client, "{}", name.data(), &tags).size);
+    plain.resize(blinder.blind_group(client, "{}", plain.data()).size);
+    return out == blinded(client) && name == plain && name != out &&
+           name.substr(0, out.size() - kBlindKeyCharacters) ==
+               out.substr(0, out.size() - kBlindKeyCharacters);
   };
   for (const auto& group : groups) {
     CHECK(agree(group));
@@ -158,8 +172,9 @@ TEST_CASE("tags that were hidden before look as if they never were") {
     CHECK(agree(groups[0]));
   }
   CHECK(tags.entry_of({.space = "s:", .key = {}, .tag = "u0"}).is_known);
-  CHECK(tags.entry_of({.space = "s:", .key = {}, .tag = std::string(50, 't')}).characters ==
-        nullptr);
+  CHECK(tags.entry_of(
+                {.space = "s:", .key = {}, .tag = std::string(BlindedTags::kTextBytes - 1, 't')})
+            .characters == nullptr);
   tags.clear();
   CHECK_FALSE(tags.entry_of({.space = "s:", .key = {}, .tag = "u0"}).is_known);
 }
