@@ -11,12 +11,8 @@
 
 namespace tokenring {
 
-namespace {
-
-constexpr mode_t kForOthersOfLent = 037;  // The same where an ACL lends the file.
-
-KeyringResult read_keys(const std::string& path, mode_t forbidden) {
-  const auto file = open_private_file(path, forbidden);
+KeyringResult read_key_file(const std::string& path) {
+  const auto file = open_private_file(path);
   if (!file) return unexpected(file.error());
   KeyText text;
   while (!text.full()) {
@@ -28,12 +24,6 @@ KeyringResult read_keys(const std::string& path, mode_t forbidden) {
   return Keyring::parse(text.view(), path);
 }
 
-}  // namespace
-
-KeyringResult read_key_file(const std::string& path) {
-  return read_keys(path, kModeOfOthers);
-}
-
 KeyringResult read_key_credential(const std::string& name) {
   if (name.empty() || name.find('/') != std::string::npos || name == "." || name == "..")
     return unexpected(std::string("a credential is a name without a path"));
@@ -42,7 +32,7 @@ KeyringResult read_key_credential(const std::string& name) {
     return unexpected(fmt::format(
         "credential {}: CREDENTIALS_DIRECTORY is not set; the unit needs LoadCredential=", name));
   }
-  return read_keys(fmt::format("{}/{}", directory, name), kForOthersOfLent);
+  return read_key_file(fmt::format("{}/{}", directory, name));
 }
 
 }  // namespace tokenring

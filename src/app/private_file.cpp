@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace tokenring {
@@ -28,9 +29,18 @@ std::string bad_file(int file, mode_t forbidden) {
   return {};
 }
 
+// What is lent to this process: by systemd through an ACL, by Kubernetes through the pod's group.
+// Both show as a group that may read.
+bool is_credential(const std::string& path) {
+  const char* const directory = std::getenv("CREDENTIALS_DIRECTORY");
+  return directory != nullptr && directory[0] == '/' &&
+         path.starts_with(std::string(directory) + "/");
+}
+
 }  // namespace
 
-Result<Fd, std::string> open_private_file(const std::string& path, mode_t forbidden) {
+Result<Fd, std::string> open_private_file(const std::string& path) {
+  const mode_t forbidden = is_credential(path) ? kModeOfOthers & ~mode_t{S_IRGRP} : kModeOfOthers;
   // Non-blocking, or opening a FIFO would wait for its writer.
   Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file) {

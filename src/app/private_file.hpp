@@ -12,9 +12,8 @@ namespace tokenring {
 
 inline constexpr mode_t kModeOfOthers = 077;
 
-// Opens a regular file, no link, of this user or root, whose mode has nothing of `forbidden`. The
-// error is one line.
-[[nodiscard]] Result<Fd, std::string> open_private_file(const std::string& path,
-                                                        mode_t forbidden = kModeOfOthers);
+// Opens a regular file, no link, of this user or root, whose mode has nothing of kModeOfOthers; a
+// group may read what lies in $CREDENTIALS_DIRECTORY. The error is one line.
+[[nodiscard]] Result<Fd, std::string> open_private_file(const std::string& path);
 
 }  // namespace tokenring
