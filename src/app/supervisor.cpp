@@ -31,6 +31,7 @@ std::string_view plural(std::size_t count) {
 
 Supervisor::Supervisor(CommandLine line, Config config)
     : line_(std::move(line)),
+      notifier_(line_.takeover),
       config_(std::move(config)),
       worker_count_(tokenring::worker_count(config_)),
       started_s_(read_clock().unix_time.seconds),
@@ -47,7 +48,7 @@ Supervisor::Supervisor(CommandLine line, Config config)
                         for (const Fd& fd : listeners_.sockets) sockets.push_back(fd.get());
                       return sockets;
                     },
-                .on_taken_over = [this] { drain(true); }}),
+                .on_taken_over = [this](pid_t successor) { drain(successor); }}),
       resolver_([this](const std::string& name, const auto& found) {
         control_.post([this, name, found] { on_answer(name, found); });
       }) {
@@ -119,6 +120,7 @@ void Supervisor::serve() {
     open_admin(true);
   }
   open_control();
+  tell_ready();
 }
 
 // Nobody to take over from is no reason not to start.
@@ -176,15 +178,16 @@ void Supervisor::start_workers() {
 }
 
 // Clients are served until they leave, or the time is over.
-void Supervisor::drain(bool handed_over) {
+void Supervisor::drain(std::optional<pid_t> successor) {
   if (phase_ == Phase::kDraining) return;
   if (phase_ == Phase::kStarting) return control_.end();
   phase_ = Phase::kDraining;
   log_event(LogLevel::kInfo, LogEvent::kProcess, "{}draining for up to {}",
-            handed_over ? "taken over; " : "", duration_text(config_.drain_timeout_ms * 1000));
-  if (handed_over) listeners_.made.clear();  // The successor's by now.
+            successor ? "taken over; " : "", duration_text(config_.drain_timeout_ms * 1000));
+  tell_stopping(successor);
+  if (successor) listeners_.made.clear();  // The successor's by now.
   remove_socket_files();
-  if (handed_over) give_admin_up();
+  if (successor) give_admin_up();
   tell_admin();
   for (const auto& worker : workers_) worker->drain();
   control_.after(kCloseListenersMs, [this] { listeners_.sockets.clear(); });
@@ -205,19 +208,20 @@ void Supervisor::remove_socket_files() {
 void Supervisor::stop() {
   if (phase_ == Phase::kStarting) return control_.end();
   remove_socket_files();
-  phase_ = Phase::kDraining;
+  if (std::exchange(phase_, Phase::kDraining) != Phase::kDraining) tell_stopping({});
   for (const auto& worker : workers_) worker->stop();
 }
 
 void Supervisor::on_signal(int signal) {
   if (signal == SIGHUP) return reload([](const std::string&) {});
-  if (phase_ != Phase::kDraining) return drain(false);
+  if (phase_ != Phase::kDraining) return drain({});
   log_event(LogLevel::kInfo, LogEvent::kProcess, "told to stop a second time");
   stop();
 }
 
 void Supervisor::on_second() {
   tell_dropped_lines();
+  tell_status();
   const Instant now = read_clock().instant;
   for (const std::string& place : failed_places_.take()) take_change(book_.failed(place, now));
   look_up_names(book_);
@@ -227,7 +231,7 @@ void Supervisor::on_command(std::string_view command, const Reply& reply) {
   if (command == "reload") return reload(reply);
   if (command == "status") return reply(status());
   if (command == "drain") {
-    drain(false);
+    drain({});
     return reply("ok: draining\n");
   }
   if (command == "stop") {

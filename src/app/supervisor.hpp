@@ -18,6 +18,7 @@
 #include "app/names.hpp"
 #include "app/seal_material.hpp"
 #include "io/control.hpp"
+#include "io/notify.hpp"
 #include "io/resolver.hpp"
 #include "io/worker.hpp"
 
@@ -58,7 +59,8 @@ class Supervisor {
   void find_predecessor();
   void open_control();
   void start_workers();
-  void drain(bool handed_over);
+  // `successor`: the process that took over; 0: one of another pid namespace.
+  void drain(std::optional<pid_t> successor);
   void stop();
   void remove_socket_files();
   void on_signal(int signal);
@@ -69,6 +71,14 @@ class Supervisor {
   void give_admin_up();
   void tell_admin();
   [[nodiscard]] std::string status() const;
+  // The service manager (supervisor_notify.cpp).
+  [[nodiscard]] std::string status_line() const;
+  void tell_ready();
+  void tell_status();
+  void tell_reloading();
+  void tell_reloaded();
+  void tell_stopping(std::optional<pid_t> successor);
+  void feed_watchdog();
 
   // Changes (supervisor_reload.cpp).
   void reload(const Reply& reply);
@@ -92,6 +102,11 @@ class Supervisor {
                                                      const Snapshot& snapshot);
 
   CommandLine line_;
+  Notifier notifier_;
+  std::string told_status_;
+  bool told_reloading_ = false;       // And not yet that it is over.
+  std::uint64_t seconds_ = 0;         // Counts on_second().
+  std::vector<std::uint64_t> beats_;  // Of each worker, at the last look.
   Config config_;
   std::uint32_t worker_count_;
   Phase phase_ = Phase::kStarting;

@@ -29,6 +29,7 @@ void Supervisor::reload(const Reply& reply) {
   if (phase_ != Phase::kServing) return refuse(reply, "this process is not serving");
   if (pending_) return refuse(reply, "another reload is under way");
   if (line_.config_file.empty()) return refuse(reply, "there is no file to read again");
+  tell_reloading();
   auto config = effective_config(line_);
   if (!config) return refuse(reply, config.error());
   std::string kept = keep_what_cannot_change(*config);
@@ -59,6 +60,7 @@ void Supervisor::refuse(const Reply& reply, const std::string& error) {
   ++failed_reloads_;
   last_reload_failed_ = true;
   tell_admin();
+  if (!pending_) tell_reloaded();
   log_event(LogLevel::kError, LogEvent::kReload, "nothing changed: {}", error);
   reply(fmt::format("error: {}\n", error));
 }
@@ -70,7 +72,10 @@ void Supervisor::finish_reload() {
   const auto answer = std::make_shared<std::string>();
   const std::shared_ptr<const void> taken(
       answer.get(), [this, answer, reply = std::move(pending.reply)](const void*) mutable {
-        control_.post([answer = std::move(answer), reply = std::move(reply)] { reply(*answer); });
+        control_.post([this, answer = std::move(answer), reply = std::move(reply)] {
+          tell_reloaded();
+          reply(*answer);
+        });
       });
   if (const auto adopted = adopt(pending.config, pending.book, pending.material, taken); !adopted)
     return refuse([&](const std::string& text) { *answer = text; }, adopted.error());

@@ -99,7 +99,7 @@ class Control::Session : public std::enable_shared_from_this<Session> {
       // The successor will listen at the same name.
       std::error_code ignored;
       self->state_.acceptor.close(ignored);
-      self->state_.handlers.on_taken_over();
+      self->state_.handlers.on_taken_over(peer_of(self->socket_.native_handle()));
       self->finish("ok\n");
     });
   }

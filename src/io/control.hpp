@@ -6,6 +6,8 @@
 // handover.hpp for its exchange); all other commands are the owner's.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -25,8 +27,8 @@ struct ControlHandlers {
   std::function<void(std::string_view command, Reply reply)> on_command;
   // The sockets for a successor; none: it may not take over now.
   std::function<std::vector<int>()> on_takeover;
-  // The successor serves from them, and the control socket is closed.
-  std::function<void()> on_taken_over;
+  // The successor, a process of this id, serves from them, and the control socket is closed.
+  std::function<void(pid_t successor)> on_taken_over;
 };
 
 // Handlers run in the thread that runs run(), one at a time.

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 namespace tokenring {
 
@@ -77,13 +78,23 @@ Result<std::string, std::error_code> read_to_end(int fd) {
   }
 }
 
+std::optional<ucred> credentials_of_peer(int fd) noexcept {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return std::nullopt;
+  return peer;
+}
+
 }  // namespace
 
 bool is_trusted_peer(int fd) noexcept {
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-         (peer.uid == 0 || peer.uid == ::geteuid());
+  const auto peer = credentials_of_peer(fd);
+  return peer && (peer->uid == 0 || peer->uid == ::geteuid());
+}
+
+pid_t peer_of(int fd) noexcept {
+  const auto peer = credentials_of_peer(fd);
+  return peer ? peer->pid : 0;
 }
 
 Result<Fd, std::error_code> listen_for_control(const std::string& name) noexcept {

@@ -137,6 +137,9 @@ void Worker::read_mail() noexcept {
 // The loop: wait, take all that is ready, then send what that led to, each socket once.
 void Worker::run() noexcept {
   ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);  // Else short waits take 50 us more.
+  std::array<char, 16> name{};                        // As long as the kernel lets it be.
+  fmt::format_to_n(name.data(), name.size() - 1, "tr-worker-{}", options_.index);
+  ::prctl(PR_SET_NAME, name.data(), 0UL, 0UL, 0UL);
   std::array<epoll_event, kEventsMax> events;
   carry_out();
   while (!stopping_ && !(draining_ && engine_.client_count() == 0)) {
@@ -154,6 +157,7 @@ void Worker::run() noexcept {
     }
     if (now_.instant >= next_tick_) {
       engine_.tick(now_);
+      beats_.store(beats() + 1, std::memory_order_relaxed);
       next_tick_ = now_.instant.plus_ms(Engine::kTickMs);
       if (draining_) engine_.drain_clients(false, now_);
       stopping_ |= finishing_ && now_.instant >= finish_by_;
@@ -171,6 +175,7 @@ void Worker::run() noexcept {
     flush_held();
     engine_.end_turn(time_now());
   }
+  has_ended_.store(true, std::memory_order_relaxed);
 }
 
 Now Worker::time_now() const noexcept {

@@ -5,6 +5,7 @@
 
 #include <sys/epoll.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -65,6 +66,15 @@ class Worker {
   void adopt(std::shared_ptr<const Snapshot> snapshot,
              std::shared_ptr<const std::vector<NodeAddress>> nodes,
              std::shared_ptr<const void> taken) noexcept;
+
+  // From any thread. Goes up every kBeatMs or so for as long as run() goes round.
+  [[nodiscard]] std::uint64_t beats() const noexcept {
+    return beats_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool has_ended() const noexcept {
+    return has_ended_.load(std::memory_order_relaxed);
+  }
+  static constexpr std::int64_t kBeatMs = Engine::kTickMs;
 
  private:
   enum class Kind : std::uint8_t { kListener, kWake, kClient, kLink };
@@ -159,6 +169,8 @@ class Worker {
   Engine engine_;
   Pacer pacer_;
   Instant next_tick_;
+  std::atomic<std::uint64_t> beats_ = 0;
+  std::atomic<bool> has_ended_ = false;
   Instant accept_again_;  // Set while descriptors are short.
   bool accept_paused_ = false;
   // What went wrong with new connections since it was last told, which is once a second.
