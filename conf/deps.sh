@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Debian 12 packages, in groups: build (the proxy), test (tests/run), bench (bench/run).
+# Debian 12 packages, in groups: build (the proxy), package (conf/package), test (tests/run), bench (bench/run).
 #   conf/deps.sh GROUP...          install what is missing of these groups
 #   conf/deps.sh --list GROUP...   print the packages that are missing, change nothing
 # With nothing missing it needs neither the network nor root.
@@ -17,7 +17,9 @@ test=(
   php-cli php-memcached libcache-memcached-fast-perl
   valgrind strace prometheus
   chromium chromium-driver python3-selenium fonts-dejavu-core  # The admin page, in a real browser.
+  systemd man-db mandoc python3-yaml dpkg-dev
 )
+package=(debhelper dpkg-dev)
 bench=(python3 git memcached nutcracker haproxy linux-perf valgrind libbenchmark-dev)
 
 list_only=
@@ -28,6 +30,7 @@ for argument in "$@"; do
     build) wanted+=("${build[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
+    package) wanted+=("${package[@]}") ;;
     *) sed -n '2,5s/^# *//p' "$0" >&2; exit 2 ;;
   esac
 done

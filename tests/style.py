@@ -101,7 +101,7 @@ class Style(unittest.TestCase):
         self.assertEqual([p for p in headers if "#pragma once" not in read(p)], [])
 
     def test_scripts_parse_and_run(self):
-        for path in ("conf/quickstart", "conf/deps.sh", "tests/run", "bench/run", ".ci/run"):
+        for path in ("conf/quickstart", "conf/deps.sh", "conf/package", "conf/release", "tests/run", "bench/run", ".ci/run"):
             with self.subTest(path):
                 full = os.path.join(ROOT, path)
                 self.assertTrue(os.access(full, os.X_OK), "no run bit")
