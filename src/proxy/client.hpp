@@ -20,6 +20,10 @@ struct Client {
     kSkipLine,   // Dropping the rest of such a line.
   };
 
+  // Of `aside`; what is more waits beside its slot.
+  static constexpr std::size_t kAsideBytesFirst = 4096;
+  static constexpr std::size_t kAsideBytesMax = std::size_t{64} << 10;
+
   // Of a new client, of whose replies' size nothing is known yet.
   static constexpr std::uint32_t kFirstWindow = 64;
 
@@ -51,6 +55,10 @@ struct Client {
   std::uint64_t swallow = 0;
   Buffer in;  // Bytes received and not served.
   OutQueue out;
+  // Small replies that came before their turn, in the order in which they came; each slot knows its
+  // own. It begins anew when none waits, and goes with the last slot.
+  Buffer aside;
+  std::uint32_t aside_slots = 0;
 
   // Bytes of `out` from here on wait for the end of a group of slots (see Slot::Group).
   std::size_t hold_from = kNoHold;

@@ -182,6 +182,9 @@ class Engine {
   [[nodiscard]] bool fill_shown(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out) noexcept;
+  [[nodiscard]] char* prepare_aside(Slot& slot, std::size_t room) noexcept;
+  void commit_aside(Slot& slot, std::size_t n) noexcept;
+  void take_aside(Client& client, const Slot& slot) noexcept;
   void fail(std::uint32_t slot, WireError error) noexcept;
   void answer(Client& client, ClientId id, std::string_view text) noexcept;
   void fill_with(std::uint32_t slot, std::string_view text) noexcept;

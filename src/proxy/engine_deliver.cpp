@@ -186,8 +186,8 @@ bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
   if (!write(slot, out)) return false;
   slot.filled = true;
   if (is_changing(slot)) --client.changes;
-  const auto bytes =
-      static_cast<std::uint32_t>(std::min<std::size_t>(out.size() - before + 1, UINT32_MAX / 2));
+  const std::size_t written = out.size() - before + slot.aside_bytes;
+  const auto bytes = static_cast<std::uint32_t>(std::min<std::size_t>(written + 1, UINT32_MAX / 2));
   client.reply_bytes = std::max(bytes, client.reply_bytes - client.reply_bytes / 8);
   if (client.window < snapshot_->limits.requests_per_client_max) ++client.window;
   if (in_turn) {
@@ -199,11 +199,44 @@ bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
   return true;
 }
 
+// Room for a small reply among the client's that wait for their turn; null where they are many. A
+// slot's reply of its own would cost a buffer, and as many lines of the processor's cache.
+char* Engine::prepare_aside(Slot& slot, std::size_t room) noexcept {
+  Buffer& aside = clients_.find(slot.client)->aside;
+  if (aside.room() < room) {
+    if (aside.size() + room > Client::kAsideBytesMax) return nullptr;
+    const std::size_t grown = std::max(aside.size() * 2, Client::kAsideBytesFirst);
+    aside.reserve(pool_, std::max(room, std::min(grown, Client::kAsideBytesMax) - aside.size()));
+  }
+  return aside.space().data();
+}
+
+void Engine::commit_aside(Slot& slot, std::size_t n) noexcept {
+  if (n == 0) return;
+  Client& client = *clients_.find(slot.client);
+  slot.aside_from = static_cast<std::uint32_t>(client.aside.size());
+  slot.aside_bytes = static_cast<std::uint32_t>(n);
+  client.aside.commit(n);
+  ++client.aside_slots;
+}
+
+void Engine::take_aside(Client& client, const Slot& slot) noexcept {
+  client.out.append(pool_, client.aside.view().substr(slot.aside_from, slot.aside_bytes));
+  if (--client.aside_slots == 0) client.aside.consume(client.aside.size());
+}
+
 bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out) noexcept {
   if (slot.swallows_reply) return true;
   const bool moves = whole != nullptr && reply.value.size() > kMoveBytes;
   const std::size_t value_room = moves ? 0 : reply.value.size() + 16;
-  char* const to = out.prepare(pool_, rendered_size_max(slot.context, reply) + value_room);
+  const std::size_t room = rendered_size_max(slot.context, reply) + value_room;
+  const bool waits = &out == &slot.reply && !moves;
+  char* const aside = waits ? prepare_aside(slot, room) : nullptr;
+  char* const to = aside != nullptr ? aside : out.prepare(pool_, room);
+  const auto commit = [&](std::size_t n) {
+    if (aside == nullptr) return out.commit(n);
+    commit_aside(slot, n);
+  };
   const Rendered rendered = render_reply(slot.context, reply, to);
   char* end = rendered.end;
   if (slot.refuses_value && rendered.kind == Rendered::Kind::kWritten && !reply.is_error()) {
@@ -216,7 +249,7 @@ bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out
     case Rendered::Kind::kNothing:
       return true;
     case Rendered::Kind::kWritten:
-      out.commit(static_cast<std::size_t>(end - to));
+      commit(static_cast<std::size_t>(end - to));
       return true;
     case Rendered::Kind::kValue:
     case Rendered::Kind::kVerbatim:
@@ -240,7 +273,7 @@ bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out
     std::memcpy(end, rendered.tail.data(), rendered.tail.size());
     end += rendered.tail.size();
   }
-  out.commit(static_cast<std::size_t>(end - to));
+  commit(static_cast<std::size_t>(end - to));
   return true;
 }
 
@@ -323,7 +356,10 @@ void Engine::drain(Client& client) noexcept {
     Slot& slot = slots_[client.first_slot];
     begin_front(client);
     const std::size_t before = client.out.size();
-    client.out.append(pool_, std::move(slot.reply));
+    if (slot.aside_bytes > 0)
+      take_aside(client, slot);
+    else
+      client.out.append(pool_, std::move(slot.reply));
     finish_front(client, before);
   }
 }

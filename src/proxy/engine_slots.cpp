@@ -66,7 +66,10 @@ void Engine::pop_front(Client& client) noexcept {
   TR_ASSERT(slot.in_client);
   slot.in_client = false;
   client.first_slot = slot.next_in_client;
-  if (client.first_slot == kNoSlot) client.last_slot = kNoSlot;
+  if (client.first_slot == kNoSlot) {
+    client.last_slot = kNoSlot;
+    client.aside.reset();
+  }
   --client.slots;
   release_if_unlisted(index);
 }

@@ -83,7 +83,11 @@ struct Slot {
   std::array<char, 80> text;
   Buffer long_text;
 
-  OutQueue reply;  // Rendered, waiting for those in front of it.
+  // Rendered, waiting for those in front of it: here, or if it is small among its client's (see
+  // Client::aside).
+  OutQueue reply;
+  std::uint32_t aside_from = 0;
+  std::uint32_t aside_bytes = 0;
 
   // Whether it changes what is stored.
   [[nodiscard]] bool writes() const noexcept {

@@ -246,3 +246,27 @@ TEST_CASE("a client may have few requests out at first, and one more with each r
   answer(100);
   CHECK(taken() == 100);
 }
+
+TEST_CASE("replies before their turn wait, many or few, and leave no memory behind") {
+  Rig rig({.nodes = 2});
+  const std::string late = rig.key_on("a", 0);
+  const std::string early = rig.key_on("b", 1);
+  const std::string value = std::string(1000, 'v') + "\r\n";
+  for (const std::size_t count : {std::size_t{3}, std::size_t{200}}) {
+    const std::size_t lent = rig.engine().pool().bytes_lent();
+    std::string line = "get " + late;
+    std::string values;
+    for (std::size_t i = 0; i < count; ++i) {
+      line += " " + early;
+      values += "VALUE " + early + " 0 1000\r\n" + value;
+    }
+    ask(rig, 1, line + "\r\n");
+    say(rig, 1, values + "END\r\nMN\r\n");
+    CHECK(told(rig, 1).empty());
+    CHECK(rig.engine().pool().bytes_lent() > lent);
+    const std::string first = "VALUE " + late + " 0 1\r\nx\r\n";
+    say(rig, 0, first + "END\r\nMN\r\n");
+    CHECK(told(rig, 1) == first + values + "END\r\n");
+    CHECK(rig.engine().pool().bytes_lent() == lent);
+  }
+}
