@@ -29,7 +29,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--secs", type=int, default=5, help="seconds per run")
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="default: %(default)s")
-    parser.add_argument("--peers", help="of tokenring,sealed,revocable,mcproxy,twemproxy,haproxy,memcached; default: all found")
+    parser.add_argument("--peers", help="of tokenring,workers2,sealed,revocable,mcproxy,twemproxy,haproxy,memcached; default: all found")
     parser.add_argument("--quick", action="store_true", help="2 rounds of 2 s: p1-100, p16-100, mget10-100")
     parser.add_argument("--load", choices=("auto", "own", "memtier"), default="auto",
                         help="load driver; auto: memtier_benchmark when on PATH, else bench/load")
@@ -95,6 +95,8 @@ def measure_rounds(load, servers, nodes, options):
     for round_number in range(options.rounds):
         for name in options.workloads:
             for peer, server in servers.items():
+                if peer == "haproxy" and WORKLOADS[name].idle > peers.HAPROXY_CLIENTS_MAX:
+                    continue
                 try:
                     run = measure.one_run(load, server, nodes, prefix_of(peer, WORKLOADS[name]), WORKLOADS[name],
                                           options.secs, options.rate)
@@ -103,7 +105,7 @@ def measure_rounds(load, servers, nodes, options):
                     continue
                 run.update(peer=peer, workload=name, round=round_number, noisy=run["other"] > NOISE)
                 runs.append(run)
-                print(f"# round {round_number + 1}/{options.rounds} {name:10} {peer:10} {run['us']:7.2f} us/req "
+                print(f"# round {round_number + 1}/{options.rounds} {name:11} {peer:10} {run['us']:7.2f} us/req "
                       f"{run['rate']:8.0f} req/s{' noisy' if run['noisy'] else ''}", file=sys.stderr, flush=True)
     return runs
 
@@ -115,14 +117,14 @@ def reference(runs, workload, round_number):
 
 
 def table(runs, syscalls, options):
-    head = (f"{'workload':10} {'peer':10} {'us/req':>8} {'min-max':>15} {'x ref':>6} {'min-max':>11} {'user%':>5} "
+    head = (f"{'workload':11} {'peer':10} {'us/req':>8} {'min-max':>15} {'x ref':>6} {'min-max':>11} {'user%':>5} "
             f"{'sysc/req':>8} {'req/s':>8} {'p50 us':>8} {'p99 us':>8} {'util':>5} {'misses':>7} {'errors':>6} {'noisy':>5}")
     lines = [head]
     for workload in options.workloads:
         for peer in options.peers:
             mine = [r for r in runs if r["peer"] == peer and r["workload"] == workload]
             if not mine:
-                lines.append(f"{workload:10} {peer:10} no run succeeded")
+                lines.append(f"{workload:11} {peer:10} no run")
                 continue
             quiet = [r for r in mine if not r["noisy"]] or mine
             ratios = [r["us"] / ref for r in quiet if (ref := reference(runs, workload, r["round"]))]
@@ -134,31 +136,43 @@ def table(runs, syscalls, options):
             ratio = (f"{statistics.median(ratios):6.2f} {min(ratios):5.2f}-{max(ratios):<5.2f}" if ratios
                      else f"{'-':>6} {'-':>11}")
             calls = syscalls.get(f"{workload}/{peer}")
-            lines.append(f"{workload:10} {peer:10} {mid('us'):8.2f} {spread:>15} {ratio} {100 * mid('user'):5.0f} "
+            lines.append(f"{workload:11} {peer:10} {mid('us'):8.2f} {spread:>15} {ratio} {100 * mid('user'):5.0f} "
                          f"{f'{calls:.2f}' if calls is not None else '-':>8} {mid('rate'):8.0f} {mid('p50_us'):8.0f} "
                          f"{mid('p99_us'):8.0f} {mid('util'):5.2f} {sum(r['misses'] for r in mine):7.0f} "
                          f"{sum(r['errors'] for r in mine):6.0f} {sum(r['noisy'] for r in mine):3}/{len(mine)}")
     return lines
 
 
-def price_of(more, less, runs, options):
-    """CPU time per request of one peer over another's, in the same round."""
+def over(title, runs, options, above, below):
+    """CPU time per request of one series over another's in the same round; each is (peer, workload), either None."""
+    def us(series, peer, workload, round_number):
+        wanted = series[0] or peer, series[1] or workload, round_number
+        return next((r["us"] for r in runs if (r["peer"], r["workload"], r["round"]) == wanted), None)
     lines = []
-    for workload in options.workloads:
-        def us(peer, round_number):
-            return next((r["us"] for r in runs if r["peer"] == peer and r["workload"] == workload and  # noqa: B023
-                         r["round"] == round_number), None)
-        pairs = [(us(more, n), us(less, n)) for n in range(options.rounds)]
-        ratios = [dear / cheap for dear, cheap in pairs if dear and cheap]
-        if ratios:
-            lines.append(f"{workload:10} {statistics.median(ratios):6.2f} {min(ratios):5.2f}-{max(ratios):<5.2f}")
-    return ["", f"{more} over {less}", *lines] if lines else []
+    for workload in [above[1]] if above[1] else options.workloads:
+        for peer in [above[0]] if above[0] else options.peers:
+            pairs = [(us(above, peer, workload, n), us(below, peer, workload, n)) for n in range(options.rounds)]
+            ratios = [a / b for a, b in pairs if a and b]
+            if ratios:
+                lines.append(f"{workload:11} {peer:10} {statistics.median(ratios):6.2f} "
+                             f"{min(ratios):5.2f}-{max(ratios):<5.2f}")
+    return ["", title, *lines] if lines else []
+
+
+def ratios(runs, options):
+    lines = []
+    for peer, other in (("sealed", "tokenring"), ("workers2", "tokenring"), ("revocable", "sealed")):
+        lines += over(f"{peer} over {other}", runs, options, (peer, None), (other, None))
+    for name in options.workloads:
+        if WORKLOADS[name].idle:
+            lines += over(f"{name} over p1-100", runs, options, (None, name), (None, "p1-100"))
+    return lines
 
 
 def memory(nodes, options):
     out = {}
     for name in options.peers:
-        server = peers.Server(name, options.found[name](nodes), peers.PROXY_CPU)
+        server = peers.Server(name, options.found[name](nodes), peers.cpus_of(name))
         try:
             out[name] = measure.memory_of_clients(server)
         except OSError as error:
@@ -185,7 +199,7 @@ def main():
         running += nodes
         servers = {}
         for name in options.peers:
-            servers[name] = peers.Server(name, options.found[name](nodes), peers.PROXY_CPU)
+            servers[name] = peers.Server(name, options.found[name](nodes), peers.cpus_of(name))
             running.append(servers[name])
         fill(load, servers, nodes, options)
         runs = measure_rounds(load, servers, nodes, options)
@@ -193,6 +207,8 @@ def main():
             for workload in options.workloads:
                 for peer, server in servers.items():
                     w = WORKLOADS[workload]
+                    if w.idle:
+                        continue
                     syscalls[f"{workload}/{peer}"] = measure.syscalls_per_request(load, server, prefix_of(peer, w), w)
         for server in servers.values():
             server.stop()
@@ -202,8 +218,7 @@ def main():
             server.stop()
     lines = [f"{key}: {value}" for key, value in about.items()]
     lines += ["", *(f"{name}: {WORKLOADS[name].describe()}" for name in options.workloads), ""]
-    lines += table(runs, syscalls, options)
-    lines += price_of("sealed", "tokenring", runs, options) + price_of("revocable", "sealed", runs, options)
+    lines += table(runs, syscalls, options) + ratios(runs, options)
     lines += [""] + memory_table(held) if held else []
     print("\n".join(lines))
     os.makedirs(options.results, exist_ok=True)

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -14,15 +15,19 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Workload:
-    """`clients` connections with `pipeline` requests in flight each; `mget` keys per get."""
+    """`clients` connections with `pipeline` requests in flight each; `mget` keys per get.
 
-    def __init__(self, clients, pipeline, sets, gets, size, mget=1, keys=20000):
+    `idle` further clients are connected and ask for nothing.
+    """
+
+    def __init__(self, clients, pipeline, sets, gets, size, mget=1, keys=20000, idle=0):
         self.clients, self.pipeline, self.sets, self.gets = clients, pipeline, sets, gets
-        self.size, self.mget, self.keys = size, mget, keys
+        self.size, self.mget, self.keys, self.idle = size, mget, keys, idle
 
     def describe(self):
         kind = f"{self.mget}-key gets" if self.mget > 1 else f"{self.sets} set : {self.gets} get"
-        return f"{self.clients} clients x {self.pipeline} in flight, {kind}, {self.size} B values"
+        more = f", {self.idle} more clients are idle" if self.idle else ""
+        return f"{self.clients} clients x {self.pipeline} in flight, {kind}, {self.size} B values{more}"
 
 
 WORKLOADS = {
@@ -37,6 +42,8 @@ WORKLOADS = {
     "c1-100": Workload(1, 1, 1, 10, 100),
     "c5-100": Workload(5, 1, 1, 10, 100),
     "c16-100": Workload(16, 1, 1, 10, 100),
+    "idle1k-100": Workload(50, 1, 1, 10, 100, idle=1000),
+    "idle10k-100": Workload(50, 1, 1, 10, 100, idle=10000),
 }
 
 
@@ -136,8 +143,34 @@ def driver(choice):
     return OwnLoad() if own else Memtier()
 
 
+class IdleClients:
+    """`count` connections for the length of a `with`. They end by a reset, which leaves no port waiting."""
+
+    def __init__(self, port, count):
+        self.port, self.count, self.sockets = port, count, []
+
+    def __enter__(self):
+        for _ in range(self.count):
+            client = socket.create_connection(("127.0.0.1", self.port))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.sockets.append(client)
+        if self.count:
+            time.sleep(0.5)
+
+    def __exit__(self, *_):
+        for client in self.sockets:
+            client.close()
+        if self.count:
+            time.sleep(0.5)
+
+
 def one_run(load, server, nodes, prefix, w, seconds, rate=0):
     """A run's figures: `us` is the CPU time per request of the server, `other` foreign CPU share."""
+    with IdleClients(server.port, w.idle):
+        return _run_now(load, server, nodes, prefix, w, seconds, rate)
+
+
+def _run_now(load, server, nodes, prefix, w, seconds, rate):
     before_children, before_busy = os.times(), machine_busy()
     before, before_nodes, split = cpu_ns(server.pid), sum(cpu_ns(n.pid) for n in nodes), user_share(server.pid)
     start = time.monotonic()

@@ -1,6 +1,7 @@
 """Starts the memcached nodes and the proxies that are compared, each on a free local port.
 
-Whatever is measured runs on CPU 0, everything else on CPU 1, so that the two do not compete.
+Whatever is measured runs on CPU 0, everything else on CPU 1, so that the two do not compete. Only
+two workers have both.
 """
 import ctypes
 import itertools
@@ -17,12 +18,13 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROXY_CPU, LOAD_CPU = 0, 1 if (os.cpu_count() or 1) > 1 else 0
 NODES = 4
+HAPROXY_CLIENTS_MAX = 8000  # Each takes two descriptors, of which a process often has 20,000.
 _ports = itertools.count(random.SystemRandom().randrange(20000, 30000))
 
 HAPROXY = """
 global
     nbthread 1
-    maxconn 8000
+    maxconn {clients_max}
 defaults
     mode tcp
     timeout connect 2s
@@ -83,6 +85,10 @@ function mcp_config_routes(pool)
     mcp.attach(mcp.CMD_ANY_STORAGE, route)
 end
 """
+
+
+def cpus_of(peer):
+    return f"{PROXY_CPU},{LOAD_CPU}" if peer == "workers2" else PROXY_CPU
 
 
 def free_port():
@@ -147,16 +153,16 @@ class Server:
 
 
 def memcached(port, *options):
-    return ["memcached", "-u", "root", "-l", "127.0.0.1", "-p", port, "-U", 0, "-t", 1, "-c", 8192, *options]
+    return ["memcached", "-u", "root", "-l", "127.0.0.1", "-p", port, "-U", 0, "-t", 1, "-c", 16384, *options]
 
 
 def start_nodes():
     return [Server(f"node{i}", lambda port, _: memcached(port, "-m", 1024), LOAD_CPU) for i in range(NODES)]
 
 
-def _tokenring(nodes, binary, extra):
+def _tokenring(nodes, binary, extra, workers=1):
     addresses = ",".join(f"127.0.0.1:{n.port}" for n in nodes)
-    return lambda port, _: [binary, "--listen", f"127.0.0.1:{port}", "--nodes", addresses, "--workers", 1, *extra]
+    return lambda port, _: [binary, "--listen", f"127.0.0.1:{port}", "--nodes", addresses, "--workers", workers, *extra]
 
 
 def _sealed(nodes, binary, extra, rules=""):
@@ -175,7 +181,8 @@ def _twemproxy(nodes):
 
 def _haproxy(nodes):
     servers = "\n".join(f"    server {n.name} 127.0.0.1:{n.port} maxconn 8000" for n in nodes)
-    return lambda port, write: ["haproxy", "-db", "-f", write(HAPROXY.format(port=port, servers=servers))]
+    return lambda port, write: ["haproxy", "-db", "-f", write(HAPROXY.format(port=port, clients_max=HAPROXY_CLIENTS_MAX,
+                                                                              servers=servers))]
 
 
 def _memcached_proxy(nodes, binary):
@@ -200,6 +207,7 @@ def memcached_with_proxy():
 def available(binary, extra=()):
     """name: function of the nodes that gives the command; only the peers this machine has."""
     found = {"tokenring": lambda nodes: _tokenring(nodes, binary, extra)}
+    found["workers2"] = lambda nodes: _tokenring(nodes, binary, extra, workers=2)
     if not extra:
         found["sealed"] = lambda nodes: _sealed(nodes, binary, extra)
         found["revocable"] = lambda nodes: _sealed(nodes, binary, extra, "revocable = true")
@@ -216,7 +224,7 @@ def available(binary, extra=()):
 
 
 def version_of(name, binary):
-    command = {**dict.fromkeys(("tokenring", "sealed", "revocable"), [binary, "--version"]),
+    command = {**dict.fromkeys(("tokenring", "workers2", "sealed", "revocable"), [binary, "--version"]),
                "mcproxy": [memcached_with_proxy(), "-V"], "twemproxy": ["nutcracker", "-V"],
                "haproxy": ["haproxy", "-v"], "memcached": ["memcached", "-V"]}[name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
