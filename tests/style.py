@@ -32,7 +32,7 @@ LIBRARIES = {
     r"(boost/)?asio[./].*|asio\.hpp": {"io"},
     r"openssl/(?!md5|sha).*": {"seal", "io"},
     r"openssl/(md5|sha)\.h": {"ring", "seal", "io"},  # The digests of other implementations' rings; no secrets.
-    r"toml\+\+/.*|CLI/.*|httplib\.h|nlohmann/.*|yaml-cpp/.*": {"app"},
+    r"toml\+\+/.*|CLI/.*|httplib\.h|nlohmann/.*|cjose/.*|yaml-cpp/.*": {"app"},
     r"spdlog/.*": {"io"},
     r"(zstd|zdict)\.h": {"seal", "policy"},
     r"simdjson\.h": {"policy"},

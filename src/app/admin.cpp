@@ -22,18 +22,22 @@ bool is_own_host(std::string_view host) {
 
 }  // namespace
 
-Admin::Admin(const CounterBoard& board, std::int64_t started_s)
+Admin::Admin(const CounterBoard& board, std::int64_t started_s, Delete remove)
     : board_(board),
       started_s_(started_s),
+      delete_(std::move(remove)),
       http_([this](const HttpRequest& request) { return serve(request); }),
       port_([this](std::string_view received, bool is_full) {
         return http_.answer(received, is_full);
       }) {}
 
-void Admin::tell(ProcessState state, std::string token) {
-  port_.post([this, state = std::move(state), token = std::move(token)]() mutable {
+void Admin::tell(ProcessState state, std::string token,
+                 std::shared_ptr<const SignedRevocation> revocation) {
+  port_.post([this, state = std::move(state), token = std::move(token),
+              revocation = std::move(revocation)]() mutable {
     state_ = std::move(state);
     token_ = std::move(token);
+    revocation_ = std::move(revocation);
   });
 }
 
@@ -49,6 +53,7 @@ MetricsSource Admin::source() const {
 // say why, for that names a pool. The page asks for the token itself, and its files have no data.
 HttpAnswer Admin::serve(const HttpRequest& request) {
   const bool may_know = token_.empty() || is_same_secret(request.bearer, token_);
+  if (request.is_post) return serve_post(request, may_know);
   if (request.path == "/healthz") return {.body = "ok\n"};
   if (request.path == "/readyz") {
     const std::string reason = state_.snapshot ? unready_reason(state_) : "starting";
@@ -64,7 +69,43 @@ HttpAnswer Admin::serve(const HttpRequest& request) {
   if ((request.path == "/status.json" || request.path == "/where") && state_.snapshot)
     return serve_data(request);
   return {.status = 404,
-          .body = "there are /, /status.json, /where?key=KEY, /metrics, /healthz and /readyz\n"};
+          .body =
+              "there are /, /status.json, /where?key=KEY, /metrics, /healthz and /readyz, "
+              "and POST /revoke\n"};
+}
+
+// What changes something. /revoke is for operators and asks for the token; what comes to /logout is
+// signed by whom the file names. A site that a browser shows can send neither: what needs no leave
+// of ours for its kind is the signed one alone.
+HttpAnswer Admin::serve_post(const HttpRequest& request, bool may_know) {
+  if (!state_.snapshot) return {.status = 503, .body = "starting\n"};
+  if (request.path == "/logout" && revocation_ != nullptr) {
+    const bool is_event = request.type == "application/secevent+jwt";
+    const std::string token =
+        is_event ? std::string(request.body) : form_value(request.body, "logout_token");
+    return delete_all(
+        groups_of_token(token, *revocation_, *state_.snapshot, read_clock().unix_time));
+  }
+  if (request.path != "/revoke") return {.status = 404, .body = "there is POST /revoke\n"};
+  if (!may_know) return {.status = 401, .body = "needs the token of admin.token_file\n"};
+  if (token_.empty() && !is_own_host(request.host))
+    return {.status = 403,
+            .body = "without admin.token_file ask by an IP address, or as localhost\n"};
+  if (request.type != "application/json")
+    return {.status = 400, .body = "give a body of Content-Type: application/json\n"};
+  return delete_all(groups_of_json(request.body, *state_.snapshot));
+}
+
+// Errors are objects as RFC 8935 and OpenID Connect Back-Channel Logout have them.
+HttpAnswer Admin::delete_all(const Result<std::vector<std::string>, std::string>& keys) {
+  constexpr std::string_view kType = "application/json";
+  const auto refuse = [&](int status, std::string_view code, const std::string& why) {
+    return HttpAnswer{.status = status, .body = error_json(code, why), .type = std::string(kType)};
+  };
+  if (!keys) return refuse(400, "invalid_request", keys.error());
+  if (const std::string trouble = delete_(*keys); !trouble.empty())
+    return refuse(502, "not_revoked", trouble);
+  return {.body = fmt::format("{{\"revoked\": {}}}\n", keys->size()), .type = std::string(kType)};
 }
 
 // The page's data. Where no token is asked for, a site that a browser shows may have had its name

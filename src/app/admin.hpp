@@ -11,6 +11,7 @@
 
 #include "app/http.hpp"
 #include "app/metrics.hpp"
+#include "app/revocation.hpp"
 #include "app/status_json.hpp"
 #include "io/port.hpp"
 
@@ -18,25 +19,33 @@ namespace tokenring {
 
 class Admin {
  public:
+  // Deletes keys of groups; what went wrong, empty if nothing. It may take seconds.
+  using Delete = std::function<std::string(const std::vector<std::string>& keys)>;
+
   // `board` must outlive it.
-  Admin(const CounterBoard& board, std::int64_t started_s);
+  Admin(const CounterBoard& board, std::int64_t started_s, Delete remove);
 
   // Once, and again after it failed.
   [[nodiscard]] std::error_code listen(const Endpoint& endpoint) { return port_.listen(endpoint); }
   // From the control thread; holds for requests from now on. `token`: empty: none is asked for.
-  void tell(ProcessState state, std::string token);
+  void tell(ProcessState state, std::string token,
+            std::shared_ptr<const SignedRevocation> revocation);
   // Frees the address, for a successor.
   void close() { port_.close(); }
 
  private:
   [[nodiscard]] HttpAnswer serve(const HttpRequest& request);
   [[nodiscard]] HttpAnswer serve_data(const HttpRequest& request);
+  [[nodiscard]] HttpAnswer serve_post(const HttpRequest& request, bool may_know);
+  [[nodiscard]] HttpAnswer delete_all(const Result<std::vector<std::string>, std::string>& keys);
   [[nodiscard]] MetricsSource source() const;
 
   const CounterBoard& board_;
   std::int64_t started_s_;
-  ProcessState state_;  // These three are the port's thread's.
+  Delete delete_;
+  ProcessState state_;  // These four are the port's thread's.
   std::string token_;
+  std::shared_ptr<const SignedRevocation> revocation_;  // Null: nobody's tokens revoke.
   RingShares shares_;
   Http http_;
   Port port_;  // Last: its thread uses all of the above.

@@ -19,6 +19,7 @@ usage:
   tokenring [-c FILE] [--listen ADDR ...] [--nodes A,B,...] [--workers N] [--check]
   tokenring where [-c FILE] [--nodes A,B,...] [--exptime N] [--reference] KEY...
   tokenring reload|drain|stop|status [-c FILE] [--listen ADDR ...]
+  tokenring revoke [-c FILE] [--listen ADDR ...] KEY
   tokenring top [-c FILE] [--admin ADDR] [--token-file FILE] [--once] [--interval S]
   tokenring import [--pool NAME] FILE
   tokenring keygen [--master]
@@ -58,6 +59,10 @@ reload, drain, stop, status: ask the process that listens where this file, or --
                       So do SIGTERM and SIGINT; a second one is stop
   stop                end at once
   status              say how it is; for metrics and probes over HTTP see [admin] in the file
+
+revoke: makes all values of a group worthless at once, as a delete of its key does
+  KEY                 the group's own key, such as auth_token:{user42}, of a namespace with
+                      revocable; exit code 1 if its node did not acknowledge it
 
 top: shows nodes, namespaces and recent trouble of a process in the terminal; q ends it
   --admin ADDR        its admin port: an address, or a port of 127.0.0.1 (default: the file's
@@ -154,6 +159,7 @@ struct Parser {
     add_once(*import, "--pool", line.import_pool);
     import->add_option("FILE", line.import_file)->required();
     for (const char* name : {"reload", "drain", "stop", "status"}) add_question(name);
+    add_question("revoke")->add_option("KEY", line.revoked_key)->required();
   }
 
   void add_top() {
@@ -165,12 +171,13 @@ struct Parser {
     add_once(*top, "--interval", line.top.interval_s)->check(CLI::Range(0.1, 60.0));
   }
 
-  void add_question(const char* name) {
+  CLI::App* add_question(const char* name) {
     CLI::App* const question = add_command(name);
     add_once(*question, "-c,--config", line.config_file);
     question->add_option("--listen", line.listen)->allow_extra_args();
     question->callback([this, name] { line.question = name; });
     questions.push_back(question);
+    return question;
   }
 
   void add_seal() {

@@ -39,7 +39,8 @@ struct CommandLine {
   std::vector<std::string> nodes;
   std::optional<std::uint32_t> workers;
   bool takeover = false;  // From the process that serves at present.
-  std::string question;   // Of kAsk: reload, drain, stop or status.
+  std::string question;   // Of kAsk: reload, drain, stop, status or revoke.
+  std::string revoked_key;
   WhereOptions where;
   TopOptions top;
   std::string import_file;

@@ -124,6 +124,7 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
     return fmt::format("{}:{}:{}: {}.{}", file_name, at.line, at.column, key, name);
   };
   Config config = std::move(draft.config);
+  config.revocation.jwks_at = place(draft.jwks_at, "revocation", "jwks_file");
   config.keys.at = place(draft.keys_at, "keys", draft.keys_key);
   for (PoolDraft& pool : draft.pools) config.pools.push_back(std::move(pool.pool));
   for (NamespaceDraft& space : draft.namespaces) {

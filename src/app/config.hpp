@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "app/key_file.hpp"
+#include "app/revocation.hpp"
 #include "io/log.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/snapshot.hpp"
@@ -82,6 +83,7 @@ struct Config {
   // "unix:/path", or "" for none. Unset: an abstract socket named for the first listening address.
   std::optional<std::string> control;
   AdminConfig admin;
+  RevocationConfig revocation;
   std::size_t embedded_memory_bytes = std::size_t{64} << 20;
   std::vector<PoolConfig> pools;  // In the order of the file; at least one.
   std::vector<NamespaceConfig> namespaces;

@@ -54,22 +54,29 @@ struct Draft {
   Position flush_all_at;
   Position admin_listen_at;
   Position token_file_at;
+  Position revocation_at;
+  Position revocation_namespaces_at;
+  Position jwks_at;
   std::vector<PoolDraft> pools;
   std::vector<NamespaceDraft> namespaces;
 };
 
 // Fills in what the document says, each value sound in itself.
 void read_draft(const toml::table& document, Draft& draft, Errors& errors);
-// Its parts: the tables `admin`, `pools` and `namespaces`, and the keys each knows below itself.
+// Its parts: the tables `admin`, `revocation`, `pools` and `namespaces`, and the keys each knows
+// below itself.
 void read_admin(const Value& value, Draft& draft);
+void read_revocation(const Value& value, Draft& draft);
 void read_pools(const Value& value, Draft& draft);
 void read_namespaces(const Value& value, Draft& draft);
 void append_admin_keys(std::vector<std::string>& keys);
+void append_revocation_keys(std::vector<std::string>& keys);
 void append_pool_keys(std::vector<std::string>& keys);
 void append_namespace_keys(std::vector<std::string>& keys);
 
 // What must hold between values. Names the only pool in namespaces that name none.
 void check_draft(Draft& draft, Errors& errors);
 void check_admin(const Draft& draft, Errors& errors);
+void check_revocation(const Draft& draft, Errors& errors);
 
 }  // namespace tokenring

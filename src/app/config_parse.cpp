@@ -209,6 +209,7 @@ constexpr std::array kTopRows{
     Row<Draft>{"keys",
                [](const Value& value, Draft& draft) { read_table(value, kKeyRows, draft); }},
     Row<Draft>{"admin", read_admin},
+    Row<Draft>{"revocation", read_revocation},
     Row<Draft>{"pools", read_pools},
     Row<Draft>{"namespaces", read_namespaces},
 };
@@ -226,6 +227,7 @@ std::vector<std::string> known_keys() {
   append_keys("embedded.", kEmbeddedRows, keys);
   append_keys("keys.", kKeyRows, keys);
   append_admin_keys(keys);
+  append_revocation_keys(keys);
   append_pool_keys(keys);
   append_namespace_keys(keys);
   return keys;

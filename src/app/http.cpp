@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace tokenring {
 
@@ -13,6 +14,10 @@ constexpr std::string_view kHeadEnd = "\r\n\r\n";
 constexpr std::string_view kTooLarge =
     "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: "
     "0\r\n\r\n";
+constexpr std::string_view kLengthRequired =
+    "HTTP/1.1 411 Length Required\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+constexpr std::string_view kTooLargeBody =
+    "HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 constexpr std::string_view kBadRequest =
     "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
@@ -47,13 +52,54 @@ class Memory final : public httplib::Stream {
   std::string answer_;
 };
 
+char small(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+// `wanted` is in small letters.
+bool same_letters(std::string_view text, std::string_view wanted) {
+  return std::equal(text.begin(), text.end(), wanted.begin(), wanted.end(),
+                    [](char a, char b) { return small(a) == b; });
+}
+
+// The value of a head's line; empty: it has none; "?": several that differ.
+std::string_view header_of(std::string_view head, std::string_view name) {
+  std::string_view found;
+  while (!head.empty()) {
+    const std::string_view line = head.substr(0, head.find("\r\n"));
+    head.remove_prefix(std::min(head.size(), line.size() + 2));
+    const std::size_t colon = line.find(':');
+    if (colon != name.size() || !same_letters(line.substr(0, colon), name)) continue;
+    std::string_view value = line.substr(colon + 1);
+    value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
+    value = value.substr(0, value.find_last_not_of(" \t") + 1);
+    if (!found.empty() && found != value) return "?";
+    found = value;
+  }
+  return found;
+}
+
+// How long the body of a POST is; empty: that cannot be told.
+std::optional<std::size_t> body_size(std::string_view head) {
+  if (!header_of(head, "transfer-encoding").empty()) return std::nullopt;
+  const std::string_view text = header_of(head, "content-length");
+  std::size_t size = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), size);
+  if (text.empty() || read.ec != std::errc() || read.ptr != text.data() + text.size())
+    return std::nullopt;
+  return size;
+}
+
+std::string media_type(std::string_view header) {
+  std::string type(header.substr(0, header.find(';')));
+  type.erase(type.find_last_not_of(" \t") + 1);
+  std::transform(type.begin(), type.end(), type.begin(), small);
+  return type;
+}
+
 std::string_view bearer_of(std::string_view authorization) {
   constexpr std::string_view kScheme = "bearer ";
-  const bool fits =
-      authorization.size() > kScheme.size() &&
-      std::equal(kScheme.begin(), kScheme.end(), authorization.begin(), [](char a, char b) {
-        return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b - 'A' + 'a') : b);
-      });
+  const bool fits = authorization.size() > kScheme.size() &&
+                    same_letters(authorization.substr(0, kScheme.size()), kScheme);
   return fits ? authorization.substr(kScheme.size()) : std::string_view();
 }
 
@@ -74,20 +120,25 @@ class Http::Grammar final : public httplib::Server {
  public:
   explicit Grammar(Http::Handler handler) {
     // Before routing, which would match paths by regular expressions.
-    set_pre_routing_handler([handler = std::move(handler)](const httplib::Request& request,
-                                                           httplib::Response& response) {
-      if (request.method != "GET" && request.method != "HEAD") {
+    set_pre_routing_handler([this, handler = std::move(handler)](const httplib::Request& request,
+                                                                 httplib::Response& response) {
+      const bool is_post = request.method == "POST";
+      if (!is_post && request.method != "GET" && request.method != "HEAD") {
         response.status = 405;
-        response.set_header("Allow", "GET, HEAD");
+        response.set_header("Allow", "GET, HEAD, POST");
         response.set_content("method not allowed\n", "text/plain; charset=utf-8");
         return HandlerResponse::Handled;
       }
       const std::string authorization = request.get_header_value("Authorization");
       const std::string host = request.get_header_value("Host");
+      const std::string type = media_type(request.get_header_value("Content-Type"));
       HttpAnswer answer = handler({.path = request.path,
                                    .bearer = bearer_of(authorization),
                                    .host = host,
-                                   .query = request.params});
+                                   .query = request.params,
+                                   .is_post = is_post,
+                                   .type = type,
+                                   .body = is_post ? body_ : std::string_view()});
       response.status = answer.status;
       response.set_header("Cache-Control", "no-store");
       response.set_header("Accept-Ranges", "none");
@@ -101,13 +152,17 @@ class Http::Grammar final : public httplib::Server {
     });
   }
 
-  std::string answer(std::string_view request) {
+  std::string answer(std::string_view request, std::string_view body) {
+    body_ = body;
     Memory memory(request);
     bool closed = false;
     process_request(memory, true, closed, tame);
     std::string answer = memory.take();
     return answer.empty() ? std::string(kBadRequest) : answer;
   }
+
+ private:
+  std::string_view body_;  // Of the request that is being answered.
 };
 
 Http::Http(Handler handler) : grammar_(std::make_unique<Grammar>(std::move(handler))) {}
@@ -118,7 +173,13 @@ std::optional<std::string> Http::answer(std::string_view received, bool is_full)
   const std::size_t end = received.find(kHeadEnd);
   if (end == std::string_view::npos)
     return is_full ? std::optional<std::string>(kTooLarge) : std::nullopt;
-  return grammar_->answer(received.substr(0, end + kHeadEnd.size()));
+  const std::string_view head = received.substr(0, end + kHeadEnd.size());
+  if (!head.starts_with("POST ")) return grammar_->answer(head, {});
+  const std::optional<std::size_t> size = body_size(head.substr(0, end));
+  if (!size) return std::string(kLengthRequired);
+  const std::string_view body = received.substr(head.size());
+  if (body.size() >= *size) return grammar_->answer(head, body.substr(0, *size));
+  return is_full ? std::optional<std::string>(kTooLargeBody) : std::nullopt;
 }
 
 }  // namespace tokenring

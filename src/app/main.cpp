@@ -31,6 +31,7 @@ int check(const CommandLine& line, const Config& config) {
   const auto material = read_seal_material(config);
   if (!material) return fail(material.error());
   if (const auto token = read_admin_token(config); !token) return fail(token.error());
+  if (const auto by = read_signed_revocation(config.revocation); !by) return fail(by.error());
   if (const auto snapshot = make_snapshot(config, {}, *material); !snapshot)
     return fail(snapshot.error());
   for (const std::string& warning : warnings(config, {std::time(nullptr)}))
@@ -99,6 +100,8 @@ std::optional<int> without_config(const CommandLine& line) {
     case CommandLine::Action::kImport:
       return print_import(line);
     case CommandLine::Action::kAsk:
+      if (line.question == "revoke")
+        return ask(line, "revoke " + line.revoked_key, std::cout, std::cerr);
       return ask(line, line.question, std::cout, std::cerr);
     case CommandLine::Action::kRun:
     case CommandLine::Action::kCheck:

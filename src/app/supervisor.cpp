@@ -62,6 +62,8 @@ Supervisor::Supervisor(CommandLine line, Config config)
 }
 
 Supervisor::~Supervisor() {
+  if (revoking_.joinable()) revoking_.join();
+  admin_.reset();  // Its thread may wait for a worker.
   for (const auto& worker : workers_) worker->stop();
   for (std::thread& thread : threads_) thread.join();
   if (admin_endpoint_) remove_socket_file(*admin_endpoint_);
@@ -81,7 +83,12 @@ void Supervisor::begin() {
   auto token = read_admin_token(config_);
   if (!token) throw std::runtime_error(token.error());
   admin_token_ = *std::move(token);
-  if (!config_.admin.listen.empty()) admin_ = std::make_unique<Admin>(board_, started_s_);
+  auto revocation = read_signed_revocation(config_.revocation);
+  if (!revocation) throw std::runtime_error(revocation.error());
+  revocation_ = *std::move(revocation);
+  if (!config_.admin.listen.empty())
+    admin_ = std::make_unique<Admin>(board_, started_s_,
+                                     [this](const auto& keys) { return delete_keys(keys); });
   if (const auto sound = make_snapshot(config_, {}, material_); !sound)
     throw std::runtime_error(sound.error());
   tell_of_keys();
@@ -230,6 +237,7 @@ void Supervisor::on_second() {
 void Supervisor::on_command(std::string_view command, const Reply& reply) {
   if (command == "reload") return reload(reply);
   if (command == "status") return reply(status());
+  if (command.starts_with("revoke ")) return revoke(command.substr(7), reply);
   if (command == "drain") {
     drain({});
     return reply("ok: draining\n");

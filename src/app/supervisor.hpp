@@ -48,6 +48,7 @@ class Supervisor {
     NameBook book;
     SealMaterial material;
     std::string admin_token;
+    std::shared_ptr<const SignedRevocation> revocation;
     Reply reply;
     std::string kept;  // What cannot change, as a line for the operator; empty: nothing.
     std::uint64_t number = 0;
@@ -70,6 +71,9 @@ class Supervisor {
   void open_admin(bool waits);
   void give_admin_up();
   void tell_admin();
+  void revoke(std::string_view key, const Reply& reply);
+  // From any thread but a worker's; empty: done.
+  [[nodiscard]] std::string delete_keys(const std::vector<std::string>& keys);
   [[nodiscard]] std::string status() const;
   // The service manager (supervisor_notify.cpp).
   [[nodiscard]] std::string status_line() const;
@@ -118,6 +122,7 @@ class Supervisor {
   NameBook book_;
   SealMaterial material_;
   std::string admin_token_;
+  std::shared_ptr<const SignedRevocation> revocation_;
   bool last_reload_failed_ = false;
   std::int64_t loaded_s_;
   std::uint64_t admin_tries_ = 0;
@@ -134,6 +139,7 @@ class Supervisor {
   std::unique_ptr<Admin> admin_;  // Null: it is off.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
+  std::thread revoking_;  // Waits for a worker.
   std::size_t running_ = 0;
   Control control_;
   Resolver resolver_;  // Last: what it finds is posted to control_.

@@ -4,6 +4,7 @@
 
 #include "app/supervisor.hpp"
 #include "io/clock.hpp"
+#include "io/inside.hpp"
 #include "io/log.hpp"
 
 namespace tokenring {
@@ -11,6 +12,7 @@ namespace tokenring {
 namespace {
 
 constexpr std::int64_t kAdminRetryMs = 200;
+constexpr std::int64_t kRevokeMs = 5'000;
 
 }  // namespace
 
@@ -52,7 +54,27 @@ void Supervisor::tell_admin() {
                 .failed_reloads = failed_reloads_,
                 .last_reload_failed = last_reload_failed_,
                 .loaded_s = loaded_s_},
-               admin_token_);
+               admin_token_, revocation_);
+}
+
+// By a client of our own, whom no rule for clients concerns.
+std::string Supervisor::delete_keys(const std::vector<std::string>& keys) {
+  const auto answers = ask_worker(*workers_.front(), requests_for(keys), keys.size(), kRevokeMs);
+  return answers ? trouble_in(*answers) : answers.error();
+}
+
+// The worker's answer is waited for elsewhere: signals and timers go on.
+void Supervisor::revoke(std::string_view key, const Reply& reply) {
+  if (phase_ == Phase::kStarting) return reply("error: not serving yet\n");
+  if (!is_group_key(key, *snapshot_))
+    return reply("error: this is not the key of a group, PREFIX{NAME}, in a revocable namespace\n");
+  if (revoking_.joinable()) revoking_.join();
+  revoking_ = std::thread([this, keys = std::vector<std::string>{std::string(key)}, reply] {
+    const std::string trouble = delete_keys(keys);
+    control_.post([reply, trouble] {
+      reply(trouble.empty() ? "ok: revoked\n" : "error: not revoked: " + trouble + "\n");
+    });
+  });
 }
 
 }  // namespace tokenring

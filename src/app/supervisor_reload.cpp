@@ -40,12 +40,15 @@ void Supervisor::reload(const Reply& reply) {
   if (!material) return refuse(reply, material.error());
   auto token = read_admin_token(*config);
   if (!token) return refuse(reply, token.error());
+  auto revocation = read_signed_revocation(config->revocation);
+  if (!revocation) return refuse(reply, revocation.error());
   if (const auto sound = make_snapshot(*config, book.names(), *material); !sound)
     return refuse(reply, sound.error());
   pending_ = Pending{.config = *std::move(config),
                      .book = std::move(book),
                      .material = *std::move(material),
                      .admin_token = *std::move(token),
+                     .revocation = *std::move(revocation),
                      .reply = reply,
                      .kept = std::move(kept),
                      .number = ++pendings_};
@@ -83,6 +86,7 @@ void Supervisor::finish_reload() {
   book_ = pending.book;
   material_ = pending.material;
   admin_token_ = pending.admin_token;
+  revocation_ = pending.revocation;
   tell_of_keys();
   set_log_level(config_.log_level);
   ++reloads_;

@@ -34,7 +34,7 @@ struct ControlHandlers {
 // Handlers run in the thread that runs run(), one at a time.
 class Control {
  public:
-  static constexpr std::size_t kLineBytesMax = 256;
+  static constexpr std::size_t kLineBytesMax = 8192 + 64;
   static constexpr std::size_t kSessionsMax = 16;
   static constexpr std::int64_t kRequestMs = 5'000;    // For the line to come.
   static constexpr std::int64_t kTakeoverMs = 60'000;  // For a successor to start.

@@ -94,6 +94,10 @@ void Worker::adopt(std::shared_ptr<const Snapshot> snapshot,
   });
 }
 
+void Worker::take_client(Fd fd) noexcept {
+  post([&](Mail& mail) { mail.clients.push_back(std::move(fd)); });
+}
+
 template <typename F>
 void Worker::post(F&& write) noexcept {
   {
@@ -120,6 +124,7 @@ void Worker::read_mail() noexcept {
     pacer_.set_max(mail.snapshot->coalesce_max_ns);
     engine_.adopt(std::move(mail.snapshot), now_);
   }
+  for (Fd& fd : mail.clients) add_client(std::move(fd), kInside);
   if (mail.drains && !draining_) {
     draining_ = true;
     unwatch_listeners();

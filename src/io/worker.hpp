@@ -67,6 +67,10 @@ class Worker {
              std::shared_ptr<const std::vector<NodeAddress>> nodes,
              std::shared_ptr<const void> taken) noexcept;
 
+  // Serves a socket of this process's own as that of a client who came to no address.
+  void take_client(Fd fd) noexcept;
+  static constexpr std::uint16_t kInside = UINT16_MAX;
+
   // From any thread. Goes up every kBeatMs or so for as long as run() goes round.
   [[nodiscard]] std::uint64_t beats() const noexcept {
     return beats_.load(std::memory_order_relaxed);
@@ -103,6 +107,7 @@ class Worker {
     std::shared_ptr<const Snapshot> snapshot;
     std::shared_ptr<const std::vector<NodeAddress>> nodes;
     std::vector<std::shared_ptr<const void>> taken;
+    std::vector<Fd> clients;
   };
   // Room to write is asked for only by those that wait for it: a socket whose input was read before
   // its event came would else wake the worker for nothing.
@@ -133,6 +138,7 @@ class Worker {
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;
   void accept_clients(std::uint32_t listener) noexcept;
+  void add_client(Fd fd, std::uint16_t address) noexcept;
   void handle_client(ClientId id, std::uint32_t events) noexcept;
   void handle_link(LinkId id, std::uint32_t events) noexcept;
   void read_client(ClientId id, bool to_the_end) noexcept;

@@ -52,14 +52,18 @@ void Worker::accept_clients(std::uint32_t listener) noexcept {
       continue;
     }
     set_no_delay(fd.get());
-    const ClientId id = engine_.open_client(options_.listeners[listener].address);
-    if (id.index >= clients_.size()) clients_.resize(id.index + 1);
-    watch(fd.get(), Kind::kClient, id.index, id.generation, kReadable);
-    ClientSocket& socket = clients_[id.index];
-    socket.fd = std::move(fd);
-    socket.generation = id.generation;
-    socket.unread = socket.blocked = false;
+    add_client(std::move(fd), options_.listeners[listener].address);
   }
+}
+
+void Worker::add_client(Fd fd, std::uint16_t address) noexcept {
+  const ClientId id = engine_.open_client(address);
+  if (id.index >= clients_.size()) clients_.resize(id.index + 1);
+  watch(fd.get(), Kind::kClient, id.index, id.generation, kReadable);
+  ClientSocket& socket = clients_[id.index];
+  socket.fd = std::move(fd);
+  socket.generation = id.generation;
+  socket.unread = socket.blocked = false;
 }
 
 void Worker::handle_client(ClientId id, std::uint32_t events) noexcept {

@@ -49,9 +49,11 @@ class Admin(Case):
             status, headers, body = request(proxy.admin, path, method="HEAD")
             self.assertEqual((status, body), (200, b""), path)
             self.assertGreater(int(headers["content-length"]), 2)
-            for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
+            self.assertEqual(request(proxy.admin, path, method="POST")[0], 411)
+            self.assertEqual(request(proxy.admin, path, method="POST", headers=[("Content-Length", "0")])[0], 404)
+            for method in ("PUT", "DELETE", "OPTIONS", "PATCH"):
                 status, headers, body = request(proxy.admin, path, method=method)
-                self.assertEqual((status, headers["allow"]), (405, "GET, HEAD"), (method, path))
+                self.assertEqual((status, headers["allow"]), (405, "GET, HEAD, POST"), (method, path))
         for path in ("/index.html", "/page", "/metrics/", "/Metrics", "/metrics/../metrics", "//metrics", "/favicon.ico"):
             self.assertEqual(request(proxy.admin, path)[0], 404, path)
         self.assertEqual(request(proxy.admin, "/metrics?name=x")[0], 200)

@@ -172,6 +172,8 @@ class Runbook(Case):
                 with self.subTest(text):
                     if not set(table) & {"pools", "namespaces", "keys", "admin", "limits", "listen", "tls", "auth"}:
                         text = "[pools.main]\n" + text  # Some lines of a pool.
+                    if "revocation" in table and "namespaces" not in table:
+                        text += '[[namespaces]]\nprefix = "auth_token:"\nseal = "require"\nrevocable = true\n'
                     if '\nseal = "' in text and "keys" not in table:
                         text += f'[keys]\nfile = "{keys.path}"\n'
                     text = text.replace("/etc/tokenring/keys", keys.path)

@@ -16,6 +16,8 @@ Http echo() {
   return Http([](const HttpRequest& request) {
     if (request.path == "/none") return HttpAnswer{.status = 404, .body = "not found\n"};
     if (request.path == "/closed") return HttpAnswer{.status = 401, .body = "no\n"};
+    if (request.is_post)
+      return HttpAnswer{.body = fmt::format("{}: {}", request.type, request.body)};
     if (request.path == "/large") return HttpAnswer{.body = std::string(100'000, 'x')};
     return HttpAnswer{.body = fmt::format("[{}] [{}]", request.path, request.bearer)};
   });
@@ -87,14 +89,38 @@ TEST_CASE("HEAD has the head of GET") {
 }
 
 TEST_CASE("other methods are not allowed, whatever comes with them") {
-  for (const std::string method :
-       {"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"}) {
+  for (const std::string method : {"PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"}) {
     CAPTURE(method);
     const std::string answer =
         answered(method + " /a HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello");
     CHECK(answer.starts_with("HTTP/1.1 405 "));
-    CHECK(answer.find("Allow: GET, HEAD\r\n") != std::string::npos);
+    CHECK(answer.find("Allow: GET, HEAD, POST\r\n") != std::string::npos);
   }
+}
+
+TEST_CASE("a POST has its body, as long as it says and no longer") {
+  const auto post = [](std::string_view head, std::string_view sent) {
+    return body(fmt::format("POST /post HTTP/1.1\r\nContent-Type: Text/X; a=b\r\n{}\r\n\r\n{}",
+                            head, sent));
+  };
+  CHECK(post("Content-Length: 5", "hello") == "text/x: hello");
+  CHECK(post("content-length:\t2 ", "hello") == "text/x: he");
+  CHECK(post("Content-Length: 0", "") == "text/x: ");
+  CHECK(post("Content-Length: 2\r\nContent-Length: 2", "hello") == "text/x: he");
+  for (const std::string_view head :
+       {"A: b", "Content-Length: ", "Content-Length: -1", "Content-Length: 1x",
+        "Content-Length: +1", "Content-Length: 1\r\nContent-Length: 2",
+        "Content-Length: 99999999999999999999999", "Transfer-Encoding: chunked",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked"}) {
+    CAPTURE(head);
+    CHECK(first_line(fmt::format("POST /post HTTP/1.1\r\n{}\r\n\r\nhello", head)) ==
+          "HTTP/1.1 411 Length Required");
+  }
+  CHECK_FALSE(
+      echo().answer("POST /post HTTP/1.1\r\nContent-Length: 5\r\n\r\nhell", false).has_value());
+  CHECK(echo()
+            .answer("POST /post HTTP/1.1\r\nContent-Length: 5\r\n\r\nhell", true)
+            ->starts_with("HTTP/1.1 413 "));
 }
 
 TEST_CASE("statuses are the handler's") {

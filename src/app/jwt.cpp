@@ -1,0 +1,97 @@
+#include "app/jwt.hpp"
+
+#include <cjose/cjose.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::size_t kTokenBytesMax = 16384;
+constexpr std::array<std::string_view, 9> kAlgorithms{"RS256", "RS384", "RS512", "PS256", "PS384",
+                                                      "PS512", "ES256", "ES384", "ES512"};
+
+struct ReleaseJwk {
+  void operator()(cjose_jwk_t* key) const noexcept { cjose_jwk_release(key); }
+};
+struct ReleaseJws {
+  void operator()(cjose_jws_t* token) const noexcept { cjose_jws_release(token); }
+};
+
+}  // namespace
+
+struct JwkSet::Key {
+  std::string id;  // Empty: it has none.
+  bool is_rsa = false;
+  std::unique_ptr<cjose_jwk_t, ReleaseJwk> key;
+};
+
+JwkSet::JwkSet() noexcept = default;
+JwkSet::JwkSet(JwkSet&&) noexcept = default;
+JwkSet& JwkSet::operator=(JwkSet&&) noexcept = default;
+JwkSet::~JwkSet() = default;
+
+Result<JwkSet, std::string> JwkSet::parse(std::string_view text) {
+  const auto set = nlohmann::json::parse(text, nullptr, false);
+  if (!set.is_object() || !set.contains("keys") || !set["keys"].is_array())
+    return unexpected(std::string("is no JWK set; give {\"keys\": [...]}"));
+  JwkSet made;
+  for (const auto& entry : set["keys"]) {
+    if (!entry.is_object()) return unexpected(std::string("has a key that is no object"));
+    const std::string kind = entry.value("kty", "");
+    if ((kind != "RSA" && kind != "EC") || entry.value("use", "sig") != "sig") continue;
+    // What is private has no place here, and is not read.
+    nlohmann::json known;
+    for (const char* const name : {"kty", "kid", "n", "e", "crv", "x", "y"})
+      if (entry.contains(name)) known[name] = entry[name];
+    const std::string written = known.dump();
+    cjose_err error;
+    auto key = std::make_unique<Key>();
+    key->key.reset(cjose_jwk_import(written.data(), written.size(), &error));
+    if (key->key == nullptr)
+      return unexpected(fmt::format("has a key that cannot be read: {}", error.message));
+    key->id = entry.value("kid", "");
+    key->is_rsa = kind == "RSA";
+    made.keys_.push_back(std::move(key));
+  }
+  if (made.keys_.empty()) return unexpected(std::string("has no RSA or EC key that signs"));
+  if (made.keys_.size() > kKeysMax)
+    return unexpected(fmt::format("has more than {} keys", kKeysMax));
+  return made;
+}
+
+Result<std::string, std::string> JwkSet::verify(std::string_view token) const {
+  if (token.size() > kTokenBytesMax || std::count(token.begin(), token.end(), '.') != 2)
+    return unexpected(std::string("is no signed token"));
+  cjose_err error;
+  std::unique_ptr<cjose_jws_t, ReleaseJws> jws(
+      cjose_jws_import(token.data(), token.size(), &error));
+  if (jws == nullptr) return unexpected(std::string("is no signed token"));
+  cjose_header_t* const head = cjose_jws_get_protected(jws.get());
+  const auto word = [&](const char* name) {
+    cjose_err ignored;
+    const char* const text = cjose_header_get(head, name, &ignored);
+    return std::string(text != nullptr ? text : "");
+  };
+  const std::string algorithm = word("alg");
+  if (std::find(kAlgorithms.begin(), kAlgorithms.end(), algorithm) == kAlgorithms.end())
+    return unexpected(std::string("is signed in a way that does not count here"));
+  if (!word("crit").empty()) return unexpected(std::string("asks for an extension"));
+  const std::string id = word("kid");
+  for (const auto& key : keys_) {
+    if (key->is_rsa == algorithm.starts_with("ES")) continue;
+    if (!id.empty() && !key->id.empty() && id != key->id) continue;
+    if (!cjose_jws_verify(jws.get(), key->key.get(), &error)) continue;
+    std::uint8_t* plain = nullptr;
+    std::size_t size = 0;
+    if (!cjose_jws_get_plaintext(jws.get(), &plain, &size, &error)) break;
+    return std::string(reinterpret_cast<const char*>(plain), size);
+  }
+  return unexpected(std::string("is signed by none of the keys"));
+}
+
+}  // namespace tokenring

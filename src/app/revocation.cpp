@@ -1,0 +1,217 @@
+#include "app/revocation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "app/config.hpp"
+#include "tokenring/request.hpp"
+
+namespace tokenring {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kGroupsMax = 100;  // Of one request.
+constexpr std::int64_t kClockSkewS = 300;
+constexpr std::int64_t kOldestS = 3600;  // A token is not kept for later.
+
+// Events after which nothing that was issued before may be used.
+constexpr std::array<std::string_view, 7> kEvents{
+    "http://schemas.openid.net/event/backchannel-logout",
+    "https://schemas.openid.net/secevent/caep/event-type/session-revoked",
+    "https://schemas.openid.net/secevent/caep/event-type/credential-change",
+    "https://schemas.openid.net/secevent/risc/event-type/sessions-revoked",
+    "https://schemas.openid.net/secevent/risc/event-type/account-disabled",
+    "https://schemas.openid.net/secevent/risc/event-type/account-purged",
+    "https://schemas.openid.net/secevent/risc/event-type/credential-compromise",
+};
+
+using Keys = Result<std::vector<std::string>, std::string>;
+
+const Namespace* revocable_space(std::string_view prefix, const Snapshot& snapshot) {
+  const auto spaces = snapshot.namespaces.all();
+  const auto found = std::find_if(spaces.begin(), spaces.end(), [&](const Namespace& space) {
+    return space.prefix == prefix && space.tokens.revokes();
+  });
+  return found == spaces.end() ? nullptr : &*found;
+}
+
+// The group's own key; empty where the name cannot be one.
+std::string key_of_group(const Namespace& space, std::string_view name, const Snapshot& snapshot) {
+  std::string_view ends = snapshot.pools[space.pool].ring.hash_tag();
+  if (ends.empty()) ends = "{}";
+  const auto does_not_fit = [&](char c) {
+    return (c >= '\0' && c <= ' ') || c == '\x7F' || ends.find(c) != std::string_view::npos;
+  };
+  if (name.empty() || std::any_of(name.begin(), name.end(), does_not_fit)) return {};
+  std::string key = fmt::format("{}{}{}{}", space.prefix, ends[0], name, ends[1]);
+  const std::size_t bytes_max = space.seal.blind_keys ? kLongKeyBytesMax : kKeyBytesMax;
+  return key.size() <= bytes_max ? key : std::string();
+}
+
+std::string add_group(const json& entry, const Snapshot& snapshot, std::vector<std::string>& keys) {
+  if (!entry.is_object() || !entry.contains("namespace") || !entry.contains("group") ||
+      !entry["namespace"].is_string() || !entry["group"].is_string())
+    return "give {\"namespace\": \"PREFIX\", \"group\": \"NAME\"}, both strings";
+  const Namespace* space =
+      revocable_space(entry["namespace"].get_ref<const std::string&>(), snapshot);
+  if (space == nullptr) return "there is no such namespace that is revocable";
+  keys.push_back(key_of_group(*space, entry["group"].get_ref<const std::string&>(), snapshot));
+  return keys.back().empty() ? "the group's name cannot stand in a key" : "";
+}
+
+std::string text_of(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// Whom a token is about: by its own claim, or as a subject identifier (RFC 9493), its own or its
+// event's.
+std::string subject_of(const json& token, const json& event, const std::string& claim) {
+  if (std::string text = text_of(token, claim.c_str()); !text.empty()) return text;
+  if (claim != "sub") return {};
+  for (const json* holder : {&token, &event})
+    for (const char* const name : {"sub_id", "subject"})
+      if (const auto id = holder->find(name); id != holder->end() && id->is_object())
+        if (std::string text = text_of(*id, "sub"); !text.empty()) return text;
+  return {};
+}
+
+bool names(const json& token, const char* name, const std::string& wanted) {
+  const auto found = token.find(name);
+  if (found == token.end()) return false;
+  if (found->is_array()) return std::find(found->begin(), found->end(), wanted) != found->end();
+  return *found == wanted;
+}
+
+// What is wrong with what a token claims; empty: nothing.
+std::string check_claims(const json& token, const RevocationConfig& config, UnixTime now) {
+  if (!token.is_object()) return "its claims are no object";
+  if (text_of(token, "iss") != config.issuer) return "is of another issuer";
+  if (!names(token, "aud", config.audience)) return "is for another audience";
+  const auto number = [&](const char* name) -> std::optional<double> {
+    const auto found = token.find(name);
+    if (found == token.end() || !found->is_number()) return std::nullopt;
+    return found->get<double>();
+  };
+  const auto at = static_cast<double>(now.seconds);
+  const std::optional<double> iat = number("iat");
+  if (!iat || *iat > at + kClockSkewS || *iat < at - kOldestS) return "is not of this hour";
+  if (const auto exp = number("exp"); exp && *exp < at - kClockSkewS) return "is over";
+  if (token.contains("nonce")) return "has a nonce, which a token of another kind has";
+  if (!token.contains("events") || !token["events"].is_object()) return "has no events";
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const SignedRevocation>, std::string> read_signed_revocation(
+    const RevocationConfig& config) {
+  if (config.issuer.empty()) return std::shared_ptr<const SignedRevocation>();
+  const auto fail = [&](const std::string& message) {
+    return unexpected(fmt::format("{}: {}", config.jwks_at, message));
+  };
+  const auto text = file_text(config.jwks_file);
+  if (!text) return fail(text.error());
+  auto keys = JwkSet::parse(*text);
+  if (!keys) return fail(fmt::format("{}: {}", config.jwks_file, keys.error()));
+  return std::shared_ptr<const SignedRevocation>(
+      new SignedRevocation{.config = config, .keys = *std::move(keys)});
+}
+
+std::string form_value(std::string_view form, std::string_view name) {
+  while (!form.empty()) {
+    const std::string_view part = form.substr(0, form.find('&'));
+    form.remove_prefix(std::min(form.size(), part.size() + 1));
+    if (!part.starts_with(name) || part.substr(name.size()).substr(0, 1) != "=") continue;
+    std::string value;
+    for (std::string_view rest = part.substr(name.size() + 1); !rest.empty();) {
+      unsigned code = 0;
+      const bool is_coded =
+          rest.size() > 2 && rest[0] == '%' &&
+          std::from_chars(rest.data() + 1, rest.data() + 3, code, 16).ptr == rest.data() + 3;
+      value += is_coded ? static_cast<char>(code) : rest[0] == '+' ? ' ' : rest[0];
+      rest.remove_prefix(is_coded ? 3 : 1);
+    }
+    return value;
+  }
+  return {};
+}
+
+std::string error_json(std::string_view code, std::string_view why) {
+  const json object{
+      {"err", code}, {"description", why}, {"error", code}, {"error_description", why}};
+  return object.dump(-1, ' ', true, json::error_handler_t::replace) + "\n";
+}
+
+bool is_group_key(std::string_view key, const Snapshot& snapshot) {
+  const Namespace* const space = snapshot.namespaces.find(key);
+  if (space == nullptr || !space->tokens.revokes()) return false;
+  std::string_view ends = snapshot.pools[space->pool].ring.hash_tag();
+  if (ends.empty()) ends = "{}";
+  const std::string_view behind = key.substr(space->prefix.size());
+  if (behind.size() < 3 || behind.front() != ends[0] || behind.back() != ends[1]) return false;
+  return key_of_group(*space, behind.substr(1, behind.size() - 2), snapshot) == key;
+}
+
+std::string requests_for(const std::vector<std::string>& keys) {
+  std::string requests;
+  for (const std::string& key : keys) requests += "delete " + key + "\r\n";
+  return requests;
+}
+
+std::string trouble_in(std::string_view answers) {
+  while (!answers.empty()) {
+    const std::string_view line = answers.substr(0, answers.find("\r\n"));
+    if (line != "DELETED") return std::string(line);
+    answers.remove_prefix(std::min(answers.size(), line.size() + 2));
+  }
+  return {};
+}
+
+Keys groups_of_json(std::string_view body, const Snapshot& snapshot) {
+  const json asked = json::parse(body, nullptr, false);
+  std::vector<std::string> keys;
+  if (asked.is_object() && asked.contains("groups") && asked["groups"].is_array()) {
+    if (asked["groups"].size() > kGroupsMax)
+      return unexpected(fmt::format("give at most {} groups", kGroupsMax));
+    for (const json& entry : asked["groups"])
+      if (std::string error = add_group(entry, snapshot, keys); !error.empty())
+        return unexpected(std::move(error));
+  } else if (std::string error = add_group(asked, snapshot, keys); !error.empty()) {
+    return unexpected(std::move(error));
+  }
+  if (keys.empty()) return unexpected(std::string("give at least one group"));
+  return keys;
+}
+
+Keys groups_of_token(std::string_view token, const SignedRevocation& by, const Snapshot& snapshot,
+                     UnixTime now) {
+  const auto payload = by.keys.verify(token);
+  if (!payload) return unexpected(payload.error());
+  const json claims = json::parse(*payload, nullptr, false);
+  if (std::string error = check_claims(claims, by.config, now); !error.empty())
+    return unexpected(std::move(error));
+  std::vector<std::string> keys;
+  for (const auto& [name, event] : claims["events"].items()) {
+    if (std::find(kEvents.begin(), kEvents.end(), name) == kEvents.end()) continue;
+    const std::string group = subject_of(claims, event, by.config.claim);
+    if (group.empty()) return unexpected(fmt::format("does not say {}", by.config.claim));
+    for (const std::string& prefix : by.config.namespaces) {
+      const Namespace* const space = revocable_space(prefix, snapshot);
+      if (space == nullptr) continue;
+      keys.push_back(key_of_group(*space, group, snapshot));
+      if (keys.back().empty())
+        return unexpected(std::string("names somebody whose name cannot stand in a key"));
+    }
+  }
+  if (keys.empty()) return unexpected(std::string("has no event that revokes anything here"));
+  return keys;
+}
+
+}  // namespace tokenring
