@@ -296,6 +296,18 @@ std::string bad_address(const CommandLine& line) {
   return {};
 }
 
+// An address that the file does not have would be open to anybody, where the file's are not.
+std::string loses_options(const CommandLine& line, const Config& config) {
+  if (config.listen_options.empty()) return {};
+  for (const std::string& text : line.listen)
+    if (std::find(config.listen.begin(), config.listen.end(), text) == config.listen.end())
+      return fmt::format(
+          "tokenring: --listen: {} is not in {}, whose listen says more than "
+          "addresses; give it there",
+          text, line.config_file);
+  return {};
+}
+
 }  // namespace
 
 Result<CommandLine, std::string> parse_command_line(std::vector<std::string> arguments) {
@@ -330,7 +342,10 @@ Result<Config, std::string> effective_config(const CommandLine& line) {
   Result<Config, std::string> config =
       line.config_file.empty() ? default_config() : read_config(line.config_file);
   if (!config) return config;
-  if (!line.listen.empty()) config->listen = line.listen;
+  if (!line.listen.empty()) {
+    if (std::string error = loses_options(line, *config); !error.empty()) return unexpected(error);
+    config->listen = line.listen;
+  }
   if (line.workers) config->workers = *line.workers;
   if (line.nodes.empty()) return config;
 

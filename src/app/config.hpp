@@ -43,6 +43,12 @@ struct AdminConfig {
   std::string token_file;  // Empty: none is asked for. Else see admin_token.hpp.
 };
 
+// What holds for the clients of one address of `listen`.
+struct ListenOptions {
+  bool identify = false;  // Who they are is asked, and what no identity may do is denied.
+  friend bool operator==(const ListenOptions&, const ListenOptions&) = default;
+};
+
 struct PoolConfig {
   std::string name;
   std::vector<NodeSpec> nodes;
@@ -71,8 +77,10 @@ struct Config {
   static constexpr std::uint32_t kWorkersMax = 256;
 
   std::vector<std::string> listen{"127.0.0.1:11211"};  // Each fits parse_listen_address().
-  std::uint32_t workers = 0;                           // 0: as many as CPUs.
-  std::uint32_t clients_max = 65536;                   // Of all workers together.
+  // By address: those that differ from the default.
+  std::map<std::string, ListenOptions, std::less<>> listen_options;
+  std::uint32_t workers = 0;          // 0: as many as CPUs.
+  std::uint32_t clients_max = 65536;  // Of all workers together.
   Limits limits;  // But for clients_per_worker_max, which follows from the two above.
   std::int64_t coalesce_max_us = 100;  // 0: off.
   std::int64_t drain_timeout_ms = 10'000;

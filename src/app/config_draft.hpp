@@ -61,14 +61,18 @@ struct Draft {
   std::vector<NamespaceDraft> namespaces;
 };
 
+inline constexpr std::string_view kListenForm = "an address such as \"127.0.0.1:11211\"";
+
 // Fills in what the document says, each value sound in itself.
 void read_draft(const toml::table& document, Draft& draft, Errors& errors);
-// Its parts: the tables `admin`, `revocation`, `pools` and `namespaces`, and the keys each knows
-// below itself.
+// Its parts: `listen`, the tables `admin`, `revocation`, `pools` and `namespaces`, and the keys each
+// knows below itself.
+void read_listen(const Value& value, Draft& draft);
 void read_admin(const Value& value, Draft& draft);
 void read_revocation(const Value& value, Draft& draft);
 void read_pools(const Value& value, Draft& draft);
 void read_namespaces(const Value& value, Draft& draft);
+void append_listen_keys(std::vector<std::string>& keys);
 void append_admin_keys(std::vector<std::string>& keys);
 void append_revocation_keys(std::vector<std::string>& keys);
 void append_pool_keys(std::vector<std::string>& keys);

@@ -29,29 +29,9 @@ constexpr Range kKeyCommandMs{100, 600'000};
 constexpr Range kInFlight{1, 1 << 28};
 constexpr Range kBufferBytes{kMiB, 64 * kGiB};
 constexpr Range kClientTimeoutS{0, 30 * 24 * 3600};
-constexpr std::size_t kListenMax = 64;
-
-constexpr std::string_view kListenForm = "an address such as \"127.0.0.1:11211\"";
 
 constexpr std::array kLogLevels{LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn,
                                 LogLevel::kError};
-
-void read_listen(const Value& value, Draft& draft) {
-  std::vector<std::string>& listen = draft.config.listen;
-  listen.clear();
-  for (const Value& element : value.elements(kListenForm)) {
-    const std::optional<std::string> text = element.text(kListenForm);
-    if (!text) continue;
-    if (const auto address = parse_listen_address(*text); !address)
-      element.fail(address.error());
-    else if (std::find(listen.begin(), listen.end(), *text) != listen.end())
-      element.fail(fmt::format("{} stands here twice; give each address once", quoted(*text)));
-    else if (listen.size() == kListenMax)
-      element.fail(fmt::format("is one too many; give at most {} addresses", kListenMax));
-    else
-      listen.push_back(*text);
-  }
-}
 
 void read_log_level(const Value& value, Draft& draft) {
   std::array<std::string_view, kLogLevels.size()> names;
@@ -223,6 +203,7 @@ void read_draft(const toml::table& document, Draft& draft, Errors& errors) {
 std::vector<std::string> known_keys() {
   std::vector<std::string> keys;
   append_keys("", kTopRows, keys);
+  append_listen_keys(keys);
   append_keys("limits.", kLimitRows, keys);
   append_keys("embedded.", kEmbeddedRows, keys);
   append_keys("keys.", kKeyRows, keys);

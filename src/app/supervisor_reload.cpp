@@ -112,7 +112,11 @@ std::string Supervisor::keep_what_cannot_change(Config& config) const {
     kept.push_back(name);
     value = current;
   };
-  keep("listen", config.listen, config_.listen);
+  if (config.listen != config_.listen || config.listen_options != config_.listen_options) {
+    kept.push_back("listen");
+    config.listen = config_.listen;
+    config.listen_options = config_.listen_options;
+  }
   keep("control", config.control, config_.control);
   if (config.admin.listen != config_.admin.listen) {
     // What is right for one address may be too little for another.

@@ -83,7 +83,7 @@ TEST_CASE("conf/tokenring.toml mentions every key that the parser knows") {
     CAPTURE(key);
     CHECK(std::regex_search(text, std::regex("\\b" + name + "\\b")));
   }
-  CHECK(known_keys().size() == 79);
+  CHECK(known_keys().size() == 81);
 }
 
 TEST_CASE("conf/tokenring.toml names every placement and hash") {
@@ -102,6 +102,16 @@ TEST_CASE("what conf/tokenring.toml shows in comments can be taken out of them")
   REQUIRE(config.namespaces.size() == 1);
   CHECK(config.namespaces[0].life.ttl_jitter == 0.1);
   CHECK(config.pools[0].ring.hash == KeyHash::kXxh3);
+}
+
+TEST_CASE("an address of listen may be a table that says more") {
+  const Config config =
+      parsed(R"(listen = ["127.0.0.1:1", { address = "127.0.0.1:2", identify = true },
+                { address = "127.0.0.1:3" }])");
+  CHECK(config.listen == std::vector<std::string>{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"});
+  REQUIRE(config.listen_options.size() == 1);
+  CHECK(config.listen_options.at("127.0.0.1:2").identify);
+  CHECK(parsed(R"(listen = { address = "127.0.0.1:2" })").listen_options.empty());
 }
 
 TEST_CASE("every example is sound and has a default namespace") {

@@ -1,0 +1,76 @@
+// `listen`: addresses, and what holds for the clients that come to each.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "app/address.hpp"
+#include "app/config_draft.hpp"
+#include "app/config_rows.hpp"
+
+namespace tokenring {
+
+namespace {
+
+constexpr std::size_t kListenMax = 64;
+
+// One entry while it is read.
+struct ListenDraft {
+  std::optional<std::string> address;
+  Position address_at;
+  ListenOptions options;
+};
+
+void read_address(const Value& value, ListenDraft& draft) {
+  draft.address_at = value.position();
+  draft.address = value.text(kListenForm);
+  if (!draft.address) return;
+  if (const auto address = parse_listen_address(*draft.address); !address) {
+    value.fail(address.error());
+    draft.address.reset();
+  }
+}
+
+constexpr std::array kListenRows{
+    Row<ListenDraft>{"address", read_address},
+    Row<ListenDraft>{"identify",
+                     [](const Value& value, ListenDraft& draft) {
+                       take(value.boolean(), draft.options.identify);
+                     }},
+};
+
+}  // namespace
+
+void read_listen(const Value& value, Draft& draft) {
+  std::vector<std::string>& listen = draft.config.listen;
+  listen.clear();
+  for (const Value& element : value.elements(kListenForm)) {
+    ListenDraft entry;
+    if (!element.is_table()) {
+      read_address(element, entry);
+    } else {
+      read_table(element, kListenRows, entry);
+      if (entry.address_at == Position{})
+        element.fail(
+            fmt::format("has no address; give address = {}", quoted(Config().listen.front())));
+    }
+    if (!entry.address) continue;
+    if (std::find(listen.begin(), listen.end(), *entry.address) != listen.end()) {
+      element.fail(
+          fmt::format("{} stands here twice; give each address once", quoted(*entry.address)));
+    } else if (listen.size() == kListenMax) {
+      element.fail(fmt::format("is one too many; give at most {} addresses", kListenMax));
+    } else {
+      listen.push_back(*entry.address);
+      if (entry.options != ListenOptions())
+        draft.config.listen_options[*entry.address] = entry.options;
+    }
+  }
+}
+
+void append_listen_keys(std::vector<std::string>& keys) {
+  append_keys("listen[].", kListenRows, keys);
+}
+
+}  // namespace tokenring
