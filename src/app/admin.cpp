@@ -27,7 +27,8 @@ Admin::Admin(const CounterBoard& board, std::int64_t started_s, Delete remove)
       started_s_(started_s),
       delete_(std::move(remove)),
       http_([this](const HttpRequest& request) { return serve(request); }),
-      port_([this](std::string_view received, bool is_full) {
+      port_([this](std::string_view received, bool is_full, bool is_known) {
+        is_known_ = is_known;
         return http_.answer(received, is_full);
       }) {}
 
@@ -52,7 +53,7 @@ MetricsSource Admin::source() const {
 // The two probes ask for no token, as what asks for them often cannot show one; then they do not
 // say why, for that names a pool. The page asks for the token itself, and its files have no data.
 HttpAnswer Admin::serve(const HttpRequest& request) {
-  const bool may_know = token_.empty() || is_same_secret(request.bearer, token_);
+  const bool may_know = token_.empty() || is_known_ || is_same_secret(request.bearer, token_);
   if (request.is_post) return serve_post(request, may_know);
   if (request.path == "/healthz") return {.body = "ok\n"};
   if (request.path == "/readyz") {

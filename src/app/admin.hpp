@@ -30,6 +30,8 @@ class Admin {
   // From the control thread; holds for requests from now on. `token`: empty: none is asked for.
   void tell(ProcessState state, std::string token,
             std::shared_ptr<const SignedRevocation> revocation);
+  // Null: plain HTTP.
+  void set_tls(std::shared_ptr<const TlsContext> tls) { port_.set_tls(std::move(tls)); }
   // Frees the address, for a successor.
   void close() { port_.close(); }
 
@@ -46,6 +48,7 @@ class Admin {
   ProcessState state_;  // These four are the port's thread's.
   std::string token_;
   std::shared_ptr<const SignedRevocation> revocation_;  // Null: nobody's tokens revoke.
+  bool is_known_ = false;  // Who asks shows a certificate.
   RingShares shares_;
   Http http_;
   Port port_;  // Last: its thread uses all of the above.

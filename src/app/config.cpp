@@ -127,6 +127,13 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
   config.revocation.jwks_at = place(draft.jwks_at, "revocation", "jwks_file");
   config.keys.at = place(draft.keys_at, "keys", draft.keys_key);
   for (PoolDraft& pool : draft.pools) config.pools.push_back(std::move(pool.pool));
+  for (TlsDraft& tls : draft.tls) {
+    tls.tls.certificate.at = place(tls.certificate_at, tls.key, "certificate");
+    tls.tls.key.at = place(tls.key_at, tls.key, "key");
+    tls.tls.client_ca.at = place(tls.client_ca_at, tls.key, "client_ca");
+    tls.tls.ca.at = place(tls.ca_at, tls.key, "ca");
+    config.tls.push_back(std::move(tls.tls));
+  }
   for (NamespaceDraft& space : draft.namespaces) {
     space.space.dictionary_at = place(space.dictionary_at, space.key, "dictionary");
     space.space.seal_until_at = place(space.seal_until_at, space.key, "seal_until");
@@ -169,7 +176,8 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
                                .ring = *std::move(ring),
                                .options = pool.options,
                                .first_backend = snapshot->backend_count(),
-                               .places = std::move(nodes.places)});
+                               .places = std::move(nodes.places),
+                               .tls = pool.tls});
     const auto gutter =
         std::find_if(config.pools.begin(), config.pools.end(),
                      [&](const PoolConfig& other) { return other.name == pool.gutter; });
@@ -207,6 +215,12 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   snapshot->coalesce_max_ns = config.coalesce_max_us * 1000;
   snapshot->tallies = make_tallies(worker_count(config), *snapshot, before);
   return std::shared_ptr<const Snapshot>(snapshot);
+}
+
+const TlsConfig* tls_named(const Config& config, std::string_view name) noexcept {
+  for (const TlsConfig& tls : config.tls)
+    if (tls.name == name) return &tls;
+  return nullptr;
 }
 
 std::vector<std::string> warnings(const Config& config, UnixTime now) {

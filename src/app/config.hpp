@@ -18,6 +18,7 @@
 #include "app/key_file.hpp"
 #include "app/revocation.hpp"
 #include "io/log.hpp"
+#include "io/tls.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/snapshot.hpp"
 #include "tokenring/result.hpp"
@@ -41,11 +42,33 @@ struct KeySource {
 struct AdminConfig {
   std::string listen;      // Fits parse_listen_address(); empty: there is none.
   std::string token_file;  // Empty: none is asked for. Else see admin_token.hpp.
+  std::string tls;         // As ListenOptions::tls.
+};
+
+// [tls.NAME]: what is shown to others and asked of them, on either side.
+struct TlsConfig {
+  // A file that is named, and where it is: FILE:LINE:COLUMN: KEY, for what shows when it is read.
+  struct File {
+    std::string path;  // Empty: none.
+    std::string at;
+  };
+
+  std::string name;
+  File certificate;
+  File key;
+  File client_ca;
+  ClientCertificates client_certificates = ClientCertificates::kNone;
+  File ca;                    // Of nodes; none: those that the system trusts.
+  bool verifies_name = true;  // Of nodes; else `ca` alone says who is one.
+  std::string verify_name;    // Empty: each node's own host.
+  bool only_1_3 = false;
+  bool ktls = false;
 };
 
 // What holds for the clients of one address of `listen`.
 struct ListenOptions {
   bool identify = false;  // Who they are is asked, and what no identity may do is denied.
+  std::string tls = {};   // The name of one of Config::tls; empty: plain.
   friend bool operator==(const ListenOptions&, const ListenOptions&) = default;
 };
 
@@ -55,6 +78,7 @@ struct PoolConfig {
   std::vector<std::string> expanded;  // The nodes, by address, that are all addresses of a name.
   std::int64_t resolve_every_ms = 30'000;
   std::string gutter;  // The name of one of Config::pools, where on_node_down says so.
+  std::string tls;     // As ListenOptions::tls.
   RingOptions ring;
   PoolOptions options;
 };
@@ -92,6 +116,7 @@ struct Config {
   std::optional<std::string> control;
   AdminConfig admin;
   RevocationConfig revocation;
+  std::vector<TlsConfig> tls;
   std::size_t embedded_memory_bytes = std::size_t{64} << 20;
   std::vector<PoolConfig> pools;  // In the order of the file; at least one.
   std::vector<NamespaceConfig> namespaces;
@@ -130,6 +155,9 @@ using Names = std::map<std::string, NamePlaces, std::less<>>;
 [[nodiscard]] Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
     const Config& config, const Names& names, const SealMaterial& material,
     const Tallies* before = nullptr);
+
+// The table of that name; null: there is none.
+[[nodiscard]] const TlsConfig* tls_named(const Config& config, std::string_view name) noexcept;
 
 // What is no error and still not meant, each as a line like an error's: a deadline that is over.
 [[nodiscard]] std::vector<std::string> warnings(const Config& config, UnixTime now);

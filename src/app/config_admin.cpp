@@ -39,6 +39,15 @@ constexpr std::array kAdminRows{
                  draft.token_file_at = value.position();
                  take(value.text("the path of a file with a token"), draft.config.admin.token_file);
                }},
+    Row<Draft>{"tls",
+               [](const Value& value, Draft& draft) {
+                 take(value.text(), draft.config.admin.tls);
+                 if (draft.config.admin.tls.empty()) return;
+                 draft.tls_uses.push_back({.key = "admin.tls",
+                                           .at = value.position(),
+                                           .name = draft.config.admin.tls,
+                                           .is_server = true});
+               }},
 };
 
 }  // namespace
@@ -65,7 +74,11 @@ void check_admin(const Draft& draft, Errors& errors) {
   if (std::find(listen.begin(), listen.end(), admin.listen) != listen.end())
     add(fmt::format("{} is where clients connect; give another address", quoted(admin.listen)));
   const auto address = parse_listen_address(admin.listen);
-  if (address && !is_local(*address) && admin.token_file.empty())
+  const auto tls = std::find_if(draft.tls.begin(), draft.tls.end(),
+                                [&](const TlsDraft& one) { return one.tls.name == admin.tls; });
+  const bool knows_clients =
+      tls != draft.tls.end() && tls->tls.client_certificates == ClientCertificates::kRequired;
+  if (address && !is_local(*address) && admin.token_file.empty() && !knows_clients)
     add(fmt::format(
         "{} is open to other hosts, so it needs a token; give token_file = \"PATH\", or "
         "an address such as \"127.0.0.1:9150\"",

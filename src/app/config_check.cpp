@@ -235,6 +235,7 @@ void check_draft(Draft& draft, Errors& errors) {
   check_flush_all(draft, errors);
   check_admin(draft, errors);
   check_revocation(draft, errors);
+  check_tls(draft, errors);
   const auto serves_keys = [&](const PoolDraft& pool) {
     return std::none_of(draft.pools.begin(), draft.pools.end(), [&](const PoolDraft& other) {
       return other.pool.gutter == pool.pool.name;

@@ -22,6 +22,7 @@ struct PoolDraft {
   Position on_node_down_at;
   Position on_rejoin_at;
   Position gutter_at;
+  Position tls_at;
   std::vector<Position> node_at;
 };
 
@@ -45,6 +46,26 @@ struct NamespaceDraft {
   std::string_view tokens_key;
 };
 
+struct TlsDraft {
+  TlsConfig tls;
+  std::string key;  // For messages: tls.NAME.
+  Position certificate_at;
+  Position key_at;
+  Position client_ca_at;
+  Position client_certificates_at;
+  Position ca_at;
+  Position verify_at;
+  Position verify_name_at;
+};
+
+// Where a table of `tls` is named, and on which side.
+struct TlsUse {
+  std::string key;
+  Position at;
+  std::string name;
+  bool is_server = true;
+};
+
 struct Draft {
   Config config;  // Without pools and namespaces.
   Position value_bytes_max_at;
@@ -59,28 +80,33 @@ struct Draft {
   Position jwks_at;
   std::vector<PoolDraft> pools;
   std::vector<NamespaceDraft> namespaces;
+  std::vector<TlsDraft> tls;
+  std::vector<TlsUse> tls_uses;
 };
 
 inline constexpr std::string_view kListenForm = "an address such as \"127.0.0.1:11211\"";
 
 // Fills in what the document says, each value sound in itself.
 void read_draft(const toml::table& document, Draft& draft, Errors& errors);
-// Its parts: `listen`, the tables `admin`, `revocation`, `pools` and `namespaces`, and the keys each
-// knows below itself.
+// Its parts: `listen`, the tables `admin`, `revocation`, `pools`, `namespaces` and `tls`, and the
+// keys each knows below itself.
 void read_listen(const Value& value, Draft& draft);
 void read_admin(const Value& value, Draft& draft);
 void read_revocation(const Value& value, Draft& draft);
 void read_pools(const Value& value, Draft& draft);
 void read_namespaces(const Value& value, Draft& draft);
+void read_tls(const Value& value, Draft& draft);
 void append_listen_keys(std::vector<std::string>& keys);
 void append_admin_keys(std::vector<std::string>& keys);
 void append_revocation_keys(std::vector<std::string>& keys);
 void append_pool_keys(std::vector<std::string>& keys);
 void append_namespace_keys(std::vector<std::string>& keys);
+void append_tls_keys(std::vector<std::string>& keys);
 
 // What must hold between values. Names the only pool in namespaces that name none.
 void check_draft(Draft& draft, Errors& errors);
 void check_admin(const Draft& draft, Errors& errors);
 void check_revocation(const Draft& draft, Errors& errors);
+void check_tls(const Draft& draft, Errors& errors);
 
 }  // namespace tokenring

@@ -20,6 +20,7 @@ struct ListenDraft {
   std::optional<std::string> address;
   Position address_at;
   ListenOptions options;
+  Position tls_at;
 };
 
 void read_address(const Value& value, ListenDraft& draft) {
@@ -38,6 +39,11 @@ constexpr std::array kListenRows{
                      [](const Value& value, ListenDraft& draft) {
                        take(value.boolean(), draft.options.identify);
                      }},
+    Row<ListenDraft>{"tls",
+                     [](const Value& value, ListenDraft& draft) {
+                       draft.tls_at = value.position();
+                       take(value.text(), draft.options.tls);
+                     }},
 };
 
 }  // namespace
@@ -55,6 +61,11 @@ void read_listen(const Value& value, Draft& draft) {
         element.fail(
             fmt::format("has no address; give address = {}", quoted(Config().listen.front())));
     }
+    if (!entry.options.tls.empty())
+      draft.tls_uses.push_back({.key = element.key() + ".tls",
+                                .at = entry.tls_at,
+                                .name = entry.options.tls,
+                                .is_server = true});
     if (!entry.address) continue;
     if (std::find(listen.begin(), listen.end(), *entry.address) != listen.end()) {
       element.fail(

@@ -29,6 +29,8 @@ constexpr Range kKeyCommandMs{100, 600'000};
 constexpr Range kInFlight{1, 1 << 28};
 constexpr Range kBufferBytes{kMiB, 64 * kGiB};
 constexpr Range kClientTimeoutS{0, 30 * 24 * 3600};
+constexpr Range kHandshakes{1, 1 << 20};
+constexpr Range kHandshakeMs{100, 600'000};
 
 constexpr std::array kLogLevels{LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn,
                                 LogLevel::kError};
@@ -104,6 +106,15 @@ constexpr std::array kLimitRows{
                [](const Value& value, Draft& draft) {
                  take(value.duration(TimeUnit::kSecond, kClientTimeoutS),
                       draft.config.limits.reply_write_timeout_s);
+               }},
+    Row<Draft>{"handshakes_max",
+               [](const Value& value, Draft& draft) {
+                 take(value.integer(kHandshakes), draft.config.limits.handshakes_max);
+               }},
+    Row<Draft>{"handshake_timeout",
+               [](const Value& value, Draft& draft) {
+                 take(value.duration(TimeUnit::kMillisecond, kHandshakeMs),
+                      draft.config.limits.handshake_timeout_ms);
                }},
 };
 
@@ -192,6 +203,7 @@ constexpr std::array kTopRows{
     Row<Draft>{"revocation", read_revocation},
     Row<Draft>{"pools", read_pools},
     Row<Draft>{"namespaces", read_namespaces},
+    Row<Draft>{"tls", read_tls},
 };
 
 }  // namespace
@@ -211,6 +223,7 @@ std::vector<std::string> known_keys() {
   append_revocation_keys(keys);
   append_pool_keys(keys);
   append_namespace_keys(keys);
+  append_tls_keys(keys);
   return keys;
 }
 

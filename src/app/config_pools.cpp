@@ -175,6 +175,11 @@ void read_gutter(const Value& value, PoolDraft& draft) {
   take(value.text(), draft.pool.gutter);
 }
 
+void read_pool_tls(const Value& value, PoolDraft& draft) {
+  draft.tls_at = value.position();
+  take(value.text(), draft.pool.tls);
+}
+
 constexpr std::array kPoolRows{
     Row<PoolDraft>{"nodes", read_nodes},
     Row<PoolDraft>{"placement", read_placement},
@@ -208,6 +213,7 @@ constexpr std::array kPoolRows{
                    }},
     Row<PoolDraft>{"gutter", read_gutter},
     Row<PoolDraft>{"on_rejoin", read_on_rejoin},
+    Row<PoolDraft>{"tls", read_pool_tls},
     Row<PoolDraft>{"timeouts_to_down",
                    [](const Value& value, PoolDraft& draft) {
                      take(value.integer(kTimeoutsToDown), draft.pool.options.timeouts_to_down);
@@ -240,6 +246,9 @@ void read_pools(const Value& value, Draft& draft) {
                       kPoolNameBytesMax));
     }
     read_table(member.value, kPoolRows, pool);
+    if (!pool.pool.tls.empty())
+      draft.tls_uses.push_back(
+          {.key = pool.key + ".tls", .at = pool.tls_at, .name = pool.pool.tls, .is_server = false});
     draft.pools.push_back(std::move(pool));
   }
   if (draft.pools.size() > kPoolsMax) {

@@ -13,6 +13,7 @@
 #include "app/import.hpp"
 #include "app/run.hpp"
 #include "app/seal_material.hpp"
+#include "app/tls_material.hpp"
 #include "app/top.hpp"
 #include "app/where.hpp"
 #include "io/resolver.hpp"
@@ -30,6 +31,8 @@ int fail(std::string_view line) {
 int check(const CommandLine& line, const Config& config) {
   const auto material = read_seal_material(config);
   if (!material) return fail(material.error());
+  TicketBook tickets;
+  if (const auto tls = read_tls_material(config, tickets); !tls) return fail(tls.error());
   if (const auto token = read_admin_token(config); !token) return fail(token.error());
   if (const auto by = read_signed_revocation(config.revocation); !by) return fail(by.error());
   if (const auto snapshot = make_snapshot(config, {}, *material); !snapshot)

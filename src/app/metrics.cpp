@@ -90,13 +90,27 @@ constexpr std::array kCounterRows{
                "Requests refused because a limit of requests in flight or of bytes was reached."},
     CounterRow{Counter::kFailedOver, "tokenring_requests_failed_over_total",
                "Requests that a stand-in served."},
+    CounterRow{Counter::kTlsHandshakes,
+               "tokenring_tls_handshakes_total",
+               "TLS handshakes with clients and with nodes, by how they ended.",
+               {"side", "client"},
+               {"result", "done"}},
+    CounterRow{Counter::kTlsFailed, {}, {}, {"side", "client"}, {"result", "failed"}},
+    CounterRow{Counter::kTlsRefused, {}, {}, {"side", "client"}, {"result", "refused"}},
+    CounterRow{Counter::kTlsNodeHandshakes, {}, {}, {"side", "node"}, {"result", "done"}},
+    CounterRow{Counter::kTlsNodeFailed, {}, {}, {"side", "node"}, {"result", "failed"}},
+    CounterRow{Counter::kTlsResumed,
+               "tokenring_tls_handshakes_resumed_total",
+               "Those that were done and resumed an earlier session.",
+               {"side", "client"}},
+    CounterRow{Counter::kTlsNodeResumed, {}, {}, {"side", "node"}},
 };
 
 // These are told by namespace or by node, or are of the moment.
 constexpr std::array kToldElsewhere{
-    Counter::kCurrConnections, Counter::kBufferBytes,  Counter::kTtlCapped,
-    Counter::kNodeErrors,      Counter::kNodeTimeouts, Counter::kNodeConnects,
-    Counter::kOutOfStep,       Counter::kCoalesced,    Counter::kRejoinFlushes,
+    Counter::kCurrConnections, Counter::kBufferBytes,  Counter::kTtlCapped, Counter::kNodeErrors,
+    Counter::kNodeTimeouts,    Counter::kNodeConnects, Counter::kOutOfStep, Counter::kCoalesced,
+    Counter::kRejoinFlushes,   Counter::kTlsClients,
 };
 
 bool has_row(Counter counter) noexcept {
@@ -194,6 +208,7 @@ void tell_clients(const MetricsSource& source, Exposition& out) {
         sum(Counter::kCurrConnections));
   gauge("memcached_max_connections", "How many clients may be.",
         limits.clients_per_worker_max * workers);
+  gauge("tokenring_tls_clients", "Clients that are connected over TLS.", sum(Counter::kTlsClients));
   gauge("tokenring_buffer_bytes", "Bytes of buffers: half-read requests, unsent replies.",
         sum(Counter::kBufferBytes));
   gauge("tokenring_buffer_limit_bytes", "limits.buffer_bytes_per_worker_max of all workers.",

@@ -20,6 +20,8 @@ namespace {
 
 // Workers have let go of their listening sockets by then.
 constexpr std::int64_t kCloseListenersMs = 100;
+// Nobody else begins these, so there are as many as links.
+constexpr std::size_t kNodeHandshakesMax = std::size_t{1} << 20;
 // A predecessor lets go of the control socket just before it answers.
 constexpr std::int64_t kControlRetryMs = 200;
 
@@ -37,6 +39,8 @@ Supervisor::Supervisor(CommandLine line, Config config)
       started_s_(read_clock().unix_time.seconds),
       loaded_s_(started_s_),
       board_(worker_count_),
+      client_handshakes_(config_.limits.handshakes_max),
+      node_handshakes_(kNodeHandshakesMax),
       control_({.on_signal = [this](int signal) { on_signal(signal); },
                 .on_second = [this] { on_second(); },
                 .on_command = [this](std::string_view command,
@@ -66,6 +70,8 @@ Supervisor::~Supervisor() {
   admin_.reset();  // Its thread may wait for a worker.
   for (const auto& worker : workers_) worker->stop();
   for (std::thread& thread : threads_) thread.join();
+  client_handshakes_.stop();
+  node_handshakes_.stop();
   if (admin_endpoint_) remove_socket_file(*admin_endpoint_);
   workers_.clear();  // What they did not take any more answers over control_.
 }
@@ -80,6 +86,9 @@ void Supervisor::begin() {
   auto material = read_seal_material(config_);
   if (!material) throw std::runtime_error(material.error());
   material_ = *std::move(material);
+  auto tls = read_tls_material(config_, tickets_);
+  if (!tls) throw std::runtime_error(tls.error());
+  tls_ = *std::move(tls);
   auto token = read_admin_token(config_);
   if (!token) throw std::runtime_error(token.error());
   admin_token_ = *std::move(token);
@@ -104,7 +113,7 @@ void Supervisor::begin() {
 
 void Supervisor::serve() {
   if (line_.takeover) find_predecessor();
-  if (const auto adopted = adopt(config_, book_, material_); !adopted)
+  if (const auto adopted = adopt(config_, book_, material_, tls_); !adopted)
     throw std::runtime_error(adopted.error());
   if (!predecessor_) open_admin(false);
   listeners_ = open_listeners(config_.listen, worker_count_, std::move(given_));
@@ -170,6 +179,9 @@ void Supervisor::start_workers() {
     options.listeners = listeners_.of_worker[i];
     options.board = &board_;
     options.failed_places = &failed_places_;
+    options.fronts = fronts_;
+    options.client_handshakes = &client_handshakes_;
+    options.node_handshakes = &node_handshakes_;
     options.started_s = started_s_;
     workers_.push_back(std::make_unique<Worker>(std::move(options)));
   }

@@ -17,8 +17,10 @@
 #include "app/listeners.hpp"
 #include "app/names.hpp"
 #include "app/seal_material.hpp"
+#include "app/tls_material.hpp"
 #include "io/control.hpp"
 #include "io/notify.hpp"
+#include "io/handshaker.hpp"
 #include "io/resolver.hpp"
 #include "io/worker.hpp"
 
@@ -47,6 +49,7 @@ class Supervisor {
     Config config;
     NameBook book;
     SealMaterial material;
+    TlsMaterial tls;
     std::string admin_token;
     std::shared_ptr<const SignedRevocation> revocation;
     Reply reply;
@@ -98,11 +101,13 @@ class Supervisor {
   // Workers let go of `taken` as they take it.
   [[nodiscard]] Result<bool, std::string> adopt(const Config& config, const NameBook& book,
                                                 const SealMaterial& material,
+                                                const TlsMaterial& tls,
                                                 const std::shared_ptr<const void>& taken = {});
   void tell_of_keys() const;
   // Returns what it told the log, a line each.
   std::string tell_warnings() const;
   [[nodiscard]] std::vector<NodeAddress> reach_nodes(const Config& config, const NameBook& book,
+                                                     const TlsMaterial& tls,
                                                      const Snapshot& snapshot);
 
   CommandLine line_;
@@ -121,6 +126,8 @@ class Supervisor {
   std::optional<Pending> pending_;
   NameBook book_;
   SealMaterial material_;
+  TicketBook tickets_;
+  TlsMaterial tls_;
   std::string admin_token_;
   std::shared_ptr<const SignedRevocation> revocation_;
   bool last_reload_failed_ = false;
@@ -131,6 +138,7 @@ class Supervisor {
   std::map<std::string, std::shared_ptr<EmbeddedStore>> stores_;  // By pool and node.
   std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<const std::vector<NodeAddress>> nodes_;
+  std::shared_ptr<const Fronts> fronts_;
   std::error_code control_error_;  // The last that was told.
   Fd predecessor_;
   std::vector<Fd> given_;
@@ -138,6 +146,8 @@ class Supervisor {
   CounterBoard board_;
   std::unique_ptr<Admin> admin_;  // Null: it is off.
   std::vector<std::unique_ptr<Worker>> workers_;
+  Handshaker client_handshakes_;  // They post to the workers, and go before them.
+  Handshaker node_handshakes_;
   std::vector<std::thread> threads_;
   std::thread revoking_;  // Waits for a worker.
   std::size_t running_ = 0;

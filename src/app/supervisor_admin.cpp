@@ -48,6 +48,7 @@ void Supervisor::give_admin_up() {
 
 void Supervisor::tell_admin() {
   if (!admin_) return;
+  admin_->set_tls(TlsMaterial::find(tls_.servers, config_.admin.tls));
   admin_->tell({.snapshot = snapshot_,
                 .draining = phase_ == Phase::kDraining,
                 .reloads = reloads_,

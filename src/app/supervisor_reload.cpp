@@ -38,6 +38,8 @@ void Supervisor::reload(const Reply& reply) {
   book.use(*config, read_clock().instant);
   auto material = read_seal_material(*config);
   if (!material) return refuse(reply, material.error());
+  auto tls = read_tls_material(*config, tickets_);
+  if (!tls) return refuse(reply, tls.error());
   auto token = read_admin_token(*config);
   if (!token) return refuse(reply, token.error());
   auto revocation = read_signed_revocation(config->revocation);
@@ -47,6 +49,7 @@ void Supervisor::reload(const Reply& reply) {
   pending_ = Pending{.config = *std::move(config),
                      .book = std::move(book),
                      .material = *std::move(material),
+                     .tls = *std::move(tls),
                      .admin_token = *std::move(token),
                      .revocation = *std::move(revocation),
                      .reply = reply,
@@ -80,11 +83,14 @@ void Supervisor::finish_reload() {
           reply(*answer);
         });
       });
-  if (const auto adopted = adopt(pending.config, pending.book, pending.material, taken); !adopted)
+  if (const auto adopted =
+          adopt(pending.config, pending.book, pending.material, pending.tls, taken);
+      !adopted)
     return refuse([&](const std::string& text) { *answer = text; }, adopted.error());
   config_ = pending.config;
   book_ = pending.book;
   material_ = pending.material;
+  tls_ = pending.tls;
   admin_token_ = pending.admin_token;
   revocation_ = pending.revocation;
   tell_of_keys();
@@ -122,6 +128,7 @@ std::string Supervisor::keep_what_cannot_change(Config& config) const {
     // What is right for one address may be too little for another.
     keep("admin.listen", config.admin.listen, config_.admin.listen);
     keep("admin.token_file", config.admin.token_file, config_.admin.token_file);
+    keep("admin.tls", config.admin.tls, config_.admin.tls);
   }
   if (config.workers != 0 || line_.workers) keep("workers", config.workers, config_.workers);
   config.workers = worker_count_;
@@ -157,7 +164,7 @@ void Supervisor::take_change(const NameBook::Change& change) {
               change.line);
   }
   if (!change.changed || phase_ != Phase::kServing) return;
-  if (const auto adopted = adopt(config_, book_, material_); !adopted)
+  if (const auto adopted = adopt(config_, book_, material_, tls_); !adopted)
     log_event(LogLevel::kError, LogEvent::kNames, "the nodes stay as they are: {}",
               adopted.error());
 }
@@ -178,14 +185,17 @@ std::string Supervisor::tell_warnings() const {
 }
 
 Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book,
-                                            const SealMaterial& material,
+                                            const SealMaterial& material, const TlsMaterial& tls,
                                             const std::shared_ptr<const void>& taken) {
   const Tallies* before = snapshot_ == nullptr ? nullptr : snapshot_->tallies.get();
   auto snapshot = make_snapshot(config, book.names(), material, before);
   if (!snapshot) return unexpected(snapshot.error());
   snapshot_ = *std::move(snapshot);
-  nodes_ = std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, book, *snapshot_));
-  for (const auto& worker : workers_) worker->adopt(snapshot_, nodes_, taken);
+  nodes_ =
+      std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, book, tls, *snapshot_));
+  fronts_ = std::make_shared<const Fronts>(fronts_of(config, tls));
+  client_handshakes_.set_max(config.limits.handshakes_max);
+  for (const auto& worker : workers_) worker->adopt(snapshot_, nodes_, fronts_, taken);
   tell_admin();
   return true;
 }
@@ -193,10 +203,11 @@ Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook
 // Each node's address, by backend. A name that leads nowhere yet has none: to connect fails at
 // once.
 std::vector<NodeAddress> Supervisor::reach_nodes(const Config& config, const NameBook& book,
-                                                 const Snapshot& snapshot) {
+                                                 const TlsMaterial& tls, const Snapshot& snapshot) {
   std::vector<NodeAddress> nodes;
   std::set<std::string> in_use;
-  for (const Pool& pool : snapshot.pools) {
+  for (std::size_t p = 0; p < snapshot.pools.size(); ++p) {
+    const Pool& pool = snapshot.pools[p];
     for (std::size_t i = 0; i < pool.nodes.size(); ++i) {
       NodeAddress& reached = nodes.emplace_back();
       reached.place = pool.place_of(i);
@@ -208,6 +219,10 @@ std::vector<NodeAddress> Supervisor::reach_nodes(const Config& config, const Nam
         in_use.insert(key);
         continue;
       }
+      if (!pool.tls.empty())
+        reached.tls = {.context = TlsMaterial::find(tls.clients, pool.tls),
+                       .name = tls_name_of(config, config.pools[p], pool.nodes[i], book.names()),
+                       .timeout_ms = pool.options.connect_timeout_ms};
       const auto address = parse_node_address(reached.place);
       if (!address || address->is_name) {
         const std::string problem = book.problem(reached.place);

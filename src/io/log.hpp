@@ -40,7 +40,8 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
   X(kSeal, "seal") /* Values that do not open. */    \
   X(kAccept, "accept")                               \
   X(kClients, "clients") /* Too many. */             \
-  X(kAdmin, "admin")
+  X(kAdmin, "admin")                                 \
+  X(kTls, "tls")
 
 enum class LogEvent : std::uint8_t {
 #define X(enumerator, name) enumerator,

@@ -8,6 +8,7 @@
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
+#include <asio/ssl.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 #include <chrono>
@@ -40,6 +41,7 @@ struct Port::State {
   void pause();
 
   Handler handler;
+  std::shared_ptr<const TlsContext> tls;
   // Those that were not cut, the oldest first: without a whole request, and with one. Before the
   // context, with which the last of them end.
   std::list<Session*> reading;
@@ -60,14 +62,26 @@ class Port::Session : public std::enable_shared_from_this<Session> {
         socket_(std::move(socket)),
         deadline_(state.context),
         list_(&state.reading),
-        place_(list_->insert(list_->end(), this)) {}
+        place_(list_->insert(list_->end(), this)) {
+    if (state.tls == nullptr) return;
+    ::SSL_CTX_up_ref(state.tls->get());
+    context_.emplace(state.tls->get());
+    tls_.emplace(socket_, *context_);
+    SSL_set_mode(tls_->native_handle(), SSL_MODE_AUTO_RETRY);
+  }
   ~Session() { leave(); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   void start() {
     arm(kRequestMs);
-    read();
+    if (!tls_) return read();
+    tls_->async_handshake(asio::ssl::stream_base::server,
+                          [self = shared_from_this()](const std::error_code& error) {
+                            if (error) return self->cut();
+                            self->is_known_ = self->shows_certificate();
+                            self->read();
+                          });
   }
 
   // All that is awaited ends, and with it the session.
@@ -79,6 +93,18 @@ class Port::Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
+  // One that was not good would have ended the handshake.
+  bool shows_certificate() { return ::SSL_get0_peer_certificate(tls_->native_handle()) != nullptr; }
+
+  // With the stream that is read and written.
+  template <typename F>
+  void on_stream(F&& use) {
+    if (tls_)
+      use(*tls_);
+    else
+      use(socket_);
+  }
+
   void leave() {
     if (list_ != nullptr) list_->erase(place_);
     list_ = nullptr;
@@ -92,29 +118,33 @@ class Port::Session : public std::enable_shared_from_this<Session> {
   }
 
   void read() {
-    socket_.async_read_some(
-        asio::buffer(piece_),
-        [self = shared_from_this()](const std::error_code& error, std::size_t size) {
-          if (error) return self->cut();
-          self->take({self->piece_.data(), size});
-        });
+    on_stream([this](auto& stream) {
+      stream.async_read_some(
+          asio::buffer(piece_),
+          [self = shared_from_this()](const std::error_code& error, std::size_t size) {
+            if (error) return self->cut();
+            self->take({self->piece_.data(), size});
+          });
+    });
   }
 
   void take(std::string_view bytes) {
     received_ += bytes.substr(0, kRequestBytesMax - received_.size());
     const bool is_full = received_.size() == kRequestBytesMax;
-    std::optional<std::string> answer = state_.handler(received_, is_full);
+    std::optional<std::string> answer = state_.handler(received_, is_full, is_known_);
     if (!answer && !is_full) return read();
     if (!answer || answer->empty()) return cut();
     state_.answering.splice(state_.answering.end(), state_.reading, place_);
     list_ = &state_.answering;
     answer_ = *std::move(answer);
     arm(kAnswerMs);
-    asio::async_write(socket_, asio::buffer(answer_),
-                      [self = shared_from_this()](const std::error_code& error, std::size_t) {
-                        if (error) return self->cut();
-                        self->linger();
-                      });
+    on_stream([this](auto& stream) {
+      asio::async_write(stream, asio::buffer(answer_),
+                        [self = shared_from_this()](const std::error_code& error, std::size_t) {
+                          if (error) return self->cut();
+                          self->linger();
+                        });
+    });
   }
 
   // To close with bytes unread would reset the connection, and take the answer with it.
@@ -122,8 +152,12 @@ class Port::Session : public std::enable_shared_from_this<Session> {
     answer_ = {};
     received_ = {};
     std::error_code ignored;
-    socket_.shutdown(Socket::shutdown_send, ignored);
     arm(kLingerMs);
+    if (tls_) {
+      tls_->async_shutdown([self = shared_from_this()](const std::error_code&) { self->cut(); });
+      return;
+    }
+    socket_.shutdown(Socket::shutdown_send, ignored);
     drop(0);
   }
 
@@ -138,6 +172,9 @@ class Port::Session : public std::enable_shared_from_this<Session> {
 
   State& state_;
   Socket socket_;
+  std::optional<asio::ssl::context> context_;
+  std::optional<asio::ssl::stream<Socket&>> tls_;  // Nothing: plain.
+  bool is_known_ = false;
   asio::steady_timer deadline_;
   std::list<Session*>* list_;  // Null: it was cut.
   std::list<Session*>::iterator place_;
@@ -211,6 +248,10 @@ std::error_code Port::listen(const Endpoint& endpoint) {
     state->await_connection();
   });
   return {};
+}
+
+void Port::set_tls(std::shared_ptr<const TlsContext> tls) {
+  post([state = state_.get(), tls = std::move(tls)]() mutable { state->tls = std::move(tls); });
 }
 
 void Port::close() {

@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "io/socket.hpp"
+#include "io/tls.hpp"
 
 namespace tokenring {
 
@@ -29,9 +30,10 @@ class Port {
   static constexpr std::size_t kLingerBytesMax = 64 << 10;  // Of what it sends meanwhile.
 
   // The answer to what was received so far; nothing: more must come. An empty one closes.
-  // `is_full`: no more will come. Called in the port's thread.
-  using Handler =
-      std::function<std::optional<std::string>(std::string_view received, bool is_full)>;
+  // `is_full`: no more will come. `is_known`: the peer showed a certificate that is good. Called in
+  // the port's thread.
+  using Handler = std::function<std::optional<std::string>(std::string_view received, bool is_full,
+                                                           bool is_known)>;
 
   explicit Port(Handler handler);
   // Ends the thread; connections are cut.
@@ -41,6 +43,8 @@ class Port {
 
   // Once, and again after it failed or after close().
   [[nodiscard]] std::error_code listen(const Endpoint& endpoint);
+  // How connections from now on are spoken with; null: in plain, as before the first call.
+  void set_tls(std::shared_ptr<const TlsContext> tls);
   // Nobody is let in from now on; the address is free when it returns.
   void close();
   // Runs in the port's thread, after what was posted before.

@@ -52,6 +52,9 @@ Worker::Worker(WorkerOptions options)
               now_),
       pacer_(options_.snapshot->coalesce_max_ns) {
   if (!epoll_ || !wake_) throw refused("cannot create an epoll set");
+  shaken_ = [this](Handshake&& handshake) {
+    post([&](Mail& mail) { mail.handshakes.push_back(std::move(handshake)); });
+  };
   watch(wake_.get(), Kind::kWake, 0, 0, EPOLLIN);
   // Its own descriptors: when it lets go of them is nobody else's matter.
   for (Listener& listener : options_.listeners) {
@@ -86,10 +89,12 @@ void Worker::finish() noexcept {
 
 void Worker::adopt(std::shared_ptr<const Snapshot> snapshot,
                    std::shared_ptr<const std::vector<NodeAddress>> nodes,
+                   std::shared_ptr<const Fronts> fronts,
                    std::shared_ptr<const void> taken) noexcept {
   post([&](Mail& mail) {
     mail.snapshot = std::move(snapshot);
     mail.nodes = std::move(nodes);
+    mail.fronts = std::move(fronts);
     mail.taken.push_back(std::move(taken));
   });
 }
@@ -121,10 +126,12 @@ void Worker::read_mail() noexcept {
   if (mail.snapshot != nullptr) {
     options_.snapshot = mail.snapshot;
     options_.nodes = mail.nodes;
+    options_.fronts = mail.fronts;
     pacer_.set_max(mail.snapshot->coalesce_max_ns);
     engine_.adopt(std::move(mail.snapshot), now_);
   }
-  for (Fd& fd : mail.clients) add_client(std::move(fd), kInside);
+  for (Fd& fd : mail.clients) add_client(std::move(fd), kInside, nullptr);
+  for (Handshake& handshake : mail.handshakes) end_handshake(handshake);
   if (mail.drains && !draining_) {
     draining_ = true;
     unwatch_listeners();
@@ -147,7 +154,7 @@ void Worker::run() noexcept {
   ::prctl(PR_SET_NAME, name.data(), 0UL, 0UL, 0UL);
   std::array<epoll_event, kEventsMax> events;
   carry_out();
-  while (!stopping_ && !(draining_ && engine_.client_count() == 0)) {
+  while (!stopping_ && !(draining_ && engine_.client_count() + handshaking_ == 0)) {
     gather();
     int count = ::epoll_wait(epoll_.get(), events.data(), kEventsMax, wait_ms());
     begin_turn();
@@ -167,6 +174,7 @@ void Worker::run() noexcept {
       if (draining_) engine_.drain_clients(false, now_);
       stopping_ |= finishing_ && now_.instant >= finish_by_;
       tell_of_accepts();
+      tell_of_handshakes();
       if (accept_paused_ && now_.instant >= accept_again_) {
         accept_paused_ = false;
         watch_listeners();

@@ -12,9 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "io/handshaker.hpp"
 #include "io/pacer.hpp"
 #include "io/resolver.hpp"
 #include "io/socket.hpp"
+#include "io/tls_session.hpp"
 #include "proxy/engine.hpp"
 #include "store/embedded_node.hpp"
 
@@ -27,13 +29,24 @@ struct EmbeddedStore {
   EmbeddedNode node;
 };
 
-// A node as the workers reach it: one of the two is set.
+// How a node is spoken to in TLS.
+struct NodeTls {
+  std::shared_ptr<const TlsContext> context = nullptr;  // Null: in plain.
+  std::string name = {};                                // What its certificate has to be for.
+  std::int64_t timeout_ms = 0;                          // Of a handshake.
+};
+
+// A node as the workers reach it: one of the first two is set.
 struct NodeAddress {
   Endpoint endpoint;
   std::shared_ptr<EmbeddedStore> embedded;
   std::string place = {};    // As Pool::place_of() has it, for FailedPlaces.
   std::string problem = {};  // Why there is no endpoint; for the log.
+  NodeTls tls = {};
 };
+
+// TLS of the addresses in `listen`, by their number; null where clients are plain.
+using Fronts = std::vector<std::shared_ptr<const TlsContext>>;
 
 struct WorkerOptions {
   std::uint32_t index = 0;
@@ -42,6 +55,10 @@ struct WorkerOptions {
   std::vector<Listener> listeners;                        // Open until the worker is made.
   CounterBoard* board = nullptr;                          // Outlives the worker.
   FailedPlaces* failed_places = nullptr;                  // Is told; outlives the worker. Or null.
+  std::shared_ptr<const Fronts> fronts = nullptr;         // Null: all are plain.
+  // They outlive run(), and end before the worker. Null: there is no TLS.
+  Handshaker* client_handshakes = nullptr;
+  Handshaker* node_handshakes = nullptr;
   std::int64_t started_s = 0;
 };
 
@@ -65,7 +82,7 @@ class Worker {
   // go of `taken` when that is done.
   void adopt(std::shared_ptr<const Snapshot> snapshot,
              std::shared_ptr<const std::vector<NodeAddress>> nodes,
-             std::shared_ptr<const void> taken) noexcept;
+             std::shared_ptr<const Fronts> fronts, std::shared_ptr<const void> taken) noexcept;
 
   // Serves a socket of this process's own as that of a client who came to no address.
   void take_client(Fd fd) noexcept;
@@ -85,17 +102,21 @@ class Worker {
 
   struct ClientSocket {
     Fd fd;
+    std::unique_ptr<TlsSession> tls;  // Null: plain. Ends before the descriptor.
     std::uint32_t generation = 0;
     bool unread = false;   // There was input when the client could not take it.
     bool blocked = false;  // The kernel takes no more output at present.
   };
   struct LinkSocket {
     Fd fd;
+    std::unique_ptr<TlsSession> tls;  // As above.
     std::uint32_t generation = 0;
+    bool shaking = false;  // The handshaker has the descriptor.
     bool connecting = false;
     bool blocked = false;
     std::shared_ptr<EmbeddedStore> embedded;
-    std::string place;  // Where it leads or was to lead.
+    std::string place;  // Where it leads or was to lead,
+    NodeTls node_tls;   // and how.
     std::string embedded_input;
     EmbeddedNode::Link embedded_state;
   };
@@ -106,8 +127,10 @@ class Worker {
     bool finishes = false;
     std::shared_ptr<const Snapshot> snapshot;
     std::shared_ptr<const std::vector<NodeAddress>> nodes;
+    std::shared_ptr<const Fronts> fronts;
     std::vector<std::shared_ptr<const void>> taken;
     std::vector<Fd> clients;
+    std::vector<Handshake> handshakes;  // That are over.
   };
   // Room to write is asked for only by those that wait for it: a socket whose input was read before
   // its event came would else wake the worker for nothing.
@@ -117,6 +140,21 @@ class Worker {
     socket.blocked = blocked;
     watch(socket.fd.get(), kind, id.index, id.generation, blocked ? kWritable : kReadable,
           EPOLL_CTL_MOD);
+  }
+
+  // As receive() and send_pieces(), whatever the socket is.
+  [[nodiscard]] static ssize_t receive_from(auto& socket, std::span<char> space) noexcept {
+    if (socket.tls != nullptr) return socket.tls->receive(space);
+    return receive(socket.fd.get(), space);
+  }
+  [[nodiscard]] static ssize_t send_to(auto& socket,
+                                       std::span<const std::string_view> pieces) noexcept {
+    if (socket.tls != nullptr) return socket.tls->send(pieces);
+    return send_pieces(socket.fd.get(), pieces);
+  }
+  static void close(auto& socket) noexcept {
+    socket.tls.reset();
+    socket.fd.reset();
   }
 
   struct Held {
@@ -138,7 +176,8 @@ class Worker {
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;
   void accept_clients(std::uint32_t listener) noexcept;
-  void add_client(Fd fd, std::uint16_t address) noexcept;
+  [[nodiscard]] bool has_room_for_client() noexcept;
+  void add_client(Fd fd, std::uint16_t address, std::unique_ptr<TlsSession> tls) noexcept;
   void handle_client(ClientId id, std::uint32_t events) noexcept;
   void handle_link(LinkId id, std::uint32_t events) noexcept;
   void read_client(ClientId id, bool to_the_end) noexcept;
@@ -154,6 +193,18 @@ class Worker {
   void flush_held() noexcept;
   void flush_client(ClientId id) noexcept;
   void lose_client(ClientId id) noexcept;
+  void count(Counter counter) noexcept { options_.board->of_worker[options_.index].add(counter); }
+
+  // TLS (worker_tls.cpp).
+  [[nodiscard]] std::shared_ptr<const TlsContext> front_of(std::uint16_t address) const noexcept;
+  void begin_handshake(Fd fd, std::uint16_t address,
+                       std::shared_ptr<const TlsContext> front) noexcept;
+  void begin_link_handshake(LinkId id) noexcept;
+  void end_handshake(Handshake& handshake) noexcept;
+  void end_link_handshake(Handshake& handshake) noexcept;
+  void tell_of_handshakes() noexcept;
+  [[nodiscard]] static std::string why_lost(const LinkSocket& socket);
+
   void watch(int fd, Kind kind, std::uint32_t index, std::uint32_t generation, std::uint32_t events,
              int how = EPOLL_CTL_ADD) noexcept;
   [[nodiscard]] ClientSocket* client_socket(ClientId id) noexcept;
@@ -183,6 +234,13 @@ class Worker {
   int accept_error_ = 0;
   std::uint64_t refused_clients_ = 0;
   Instant tell_accepts_at_;
+  Instant tell_handshakes_at_;
+  Handshaker::Done shaken_;        // Posts to this worker.
+  std::uint32_t handshaking_ = 0;  // Clients whose handshakes are under way.
+  // Of clients, since they were last told.
+  std::uint64_t failed_handshakes_ = 0;
+  std::uint64_t refused_handshakes_ = 0;
+  std::string handshake_problem_;                    // Of the last that failed.
   std::vector<ClientSocket> clients_;                // By ClientId::index.
   std::vector<LinkSocket> links_;                    // By LinkId::index.
   std::array<std::string_view, kPiecesMax> pieces_;  // Of one write.

@@ -44,26 +44,43 @@ void Worker::accept_clients(std::uint32_t listener) noexcept {
       }
       return;
     }
-    if (engine_.client_count() >= options_.snapshot->limits.clients_per_worker_max) {
-      options_.board->of_worker[options_.index].add(Counter::kRejectedConnections);
-      ++refused_clients_;
+    const std::uint16_t address = options_.listeners[listener].address;
+    std::shared_ptr<const TlsContext> front = front_of(address);
+    if (!has_room_for_client()) {
+      if (front != nullptr) continue;
       const std::string_view line = line_of(WireError::kTooManyClients);
       static_cast<void>(::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
       continue;
     }
     set_no_delay(fd.get());
-    add_client(std::move(fd), options_.listeners[listener].address);
+    if (front != nullptr)
+      begin_handshake(std::move(fd), address, std::move(front));
+    else
+      add_client(std::move(fd), address, nullptr);
   }
 }
 
-void Worker::add_client(Fd fd, std::uint16_t address) noexcept {
+// Counts the client that is refused where there is none.
+bool Worker::has_room_for_client() noexcept {
+  const std::size_t taken = engine_.client_count() + handshaking_;
+  if (taken < options_.snapshot->limits.clients_per_worker_max) return true;
+  count(Counter::kRejectedConnections);
+  ++refused_clients_;
+  return false;
+}
+
+void Worker::add_client(Fd fd, std::uint16_t address, std::unique_ptr<TlsSession> tls) noexcept {
   const ClientId id = engine_.open_client(address);
   if (id.index >= clients_.size()) clients_.resize(id.index + 1);
   watch(fd.get(), Kind::kClient, id.index, id.generation, kReadable);
   ClientSocket& socket = clients_[id.index];
   socket.fd = std::move(fd);
+  socket.tls = std::move(tls);
   socket.generation = id.generation;
   socket.unread = socket.blocked = false;
+  if (socket.tls == nullptr) return;
+  count(Counter::kTlsClients);
+  read_client(id, false);  // The session may have read more than the handshake.
 }
 
 void Worker::handle_client(ClientId id, std::uint32_t events) noexcept {
@@ -74,7 +91,8 @@ void Worker::handle_client(ClientId id, std::uint32_t events) noexcept {
     block(*socket, Kind::kClient, id, false);
     flush_client(id);
   }
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+  // A session may have to write before it can read on.
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 || socket->tls != nullptr)
     read_client(id, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
 }
 
@@ -91,13 +109,18 @@ void Worker::read_client(ClientId id, bool to_the_end) noexcept {
       if (to_the_end && engine_.client_is_done(id)) lose_client(id);
       return;
     }
-    const ssize_t n = receive(socket->fd.get(), space);
+    const ssize_t n = receive_from(*socket, space);
     if (n == 0) return engine_.client_ended(id);
     if (n < 0) {
-      if (would_block()) return;
+      if (would_block()) {
+        if (socket->tls != nullptr && socket->tls->wants_write())
+          block(*socket, Kind::kClient, id, true);
+        return;
+      }
       if (errno == EINTR) continue;
       return lose_client(id);
     }
+    to_the_end |= socket->tls != nullptr && socket->tls->has_more();
     engine_.client_received(id, static_cast<std::size_t>(n), now_);
     if (static_cast<std::size_t>(n) < space.size() && !to_the_end) return;
   }
@@ -110,7 +133,9 @@ void Worker::read_client(ClientId id, bool to_the_end) noexcept {
 void Worker::lose_client(ClientId id) noexcept {
   ClientSocket* socket = client_socket(id);
   if (socket == nullptr) return;
-  socket->fd.reset();
+  if (socket->tls != nullptr)
+    options_.board->of_worker[options_.index].subtract(Counter::kTlsClients);
+  close(*socket);
   engine_.client_lost(id);
 }
 
@@ -144,7 +169,7 @@ void Worker::flush_client(ClientId id) noexcept {
   if (socket == nullptr) return;
   while (const std::size_t count = engine_.client_output(id, pieces_)) {
     if (socket->blocked) return;
-    const ssize_t n = send_pieces(socket->fd.get(), std::span(pieces_).first(count));
+    const ssize_t n = send_to(*socket, std::span(pieces_).first(count));
     if (n < 0) {
       if (errno == EINTR) continue;
       if (!would_block()) return lose_client(id);

@@ -27,9 +27,9 @@ Worker::LinkSocket* Worker::link_socket(LinkId id) noexcept {
 void Worker::open_link(LinkId id) noexcept {
   if (id.index >= links_.size()) links_.resize(id.index + 1);
   LinkSocket& socket = links_[id.index];
-  socket.fd.reset();
+  close(socket);
   socket.generation = id.generation;
-  socket.blocked = false;
+  socket.blocked = socket.shaking = false;
   socket.embedded_input.clear();
   socket.embedded_state = {};
   if (!engine_.wants_link(id)) return;
@@ -37,6 +37,7 @@ void Worker::open_link(LinkId id) noexcept {
   socket.embedded = node.embedded;
   if (node.embedded != nullptr) return engine_.link_connected(id, now_);
   socket.place = node.place;
+  socket.node_tls = node.tls;
   if (node.endpoint.length == 0) return engine_.link_lost(id, now_, node.problem);
   auto fd = start_connect(node.endpoint);
   if (!fd) {
@@ -49,11 +50,16 @@ void Worker::open_link(LinkId id) noexcept {
 }
 
 void Worker::close_link(LinkId id) noexcept {
+  if (id.index < links_.size() && links_[id.index].shaking) {
+    LinkSocket& shaking = links_[id.index];
+    if (shaking.generation == id.generation) shaking.shaking = false;
+    return;
+  }
   LinkSocket* socket = link_socket(id);
   if (socket == nullptr) return;
   if (socket->connecting) tell_failed(*socket);
   socket->connecting = false;
-  socket->fd.reset();
+  close(*socket);
 }
 
 // A name may lead elsewhere by now.
@@ -69,6 +75,7 @@ void Worker::handle_link(LinkId id, std::uint32_t events) noexcept {
     if (const std::error_code error = connect_result(socket->fd.get()))
       return engine_.link_lost(id, now_, why_not_connected(error));
     socket->connecting = false;
+    if (socket->node_tls.context != nullptr) return begin_link_handshake(id);
     block(*socket, Kind::kLink, id, false);
     engine_.link_connected(id, now_);
   }
@@ -76,7 +83,7 @@ void Worker::handle_link(LinkId id, std::uint32_t events) noexcept {
     block(*socket, Kind::kLink, id, false);
     flush_link(id);
   }
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 || socket->tls != nullptr)
     read_link(id, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
 }
 
@@ -85,12 +92,18 @@ void Worker::read_link(LinkId id, bool to_the_end) noexcept {
     LinkSocket* socket = link_socket(id);
     const std::span<char> space = engine_.link_space(id);
     if (socket == nullptr || space.empty()) return;
-    const ssize_t n = receive(socket->fd.get(), space);
+    const ssize_t n = receive_from(*socket, space);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && would_block()) return;
+    if (n < 0 && would_block()) {
+      if (socket->tls != nullptr && socket->tls->wants_write())
+        block(*socket, Kind::kLink, id, true);
+      return;
+    }
     if (n == 0) return engine_.link_lost(id, now_, "it closed the connection");
-    if (n < 0) return engine_.link_lost(id, now_, std::system_category().message(errno));
+    if (n < 0) return engine_.link_lost(id, now_, why_lost(*socket));
+    to_the_end |= socket->tls != nullptr && socket->tls->has_more();
     engine_.link_received(id, static_cast<std::size_t>(n), now_);
+    if (socket->tls != nullptr && engine_.link_owes_nothing(id)) socket->tls->rest();
     if (static_cast<std::size_t>(n) < space.size() && !to_the_end) return;
   }
 }
@@ -102,10 +115,10 @@ void Worker::flush_link(LinkId id) noexcept {
   while (OutQueue* out = engine_.link_output(id)) {
     if (socket->blocked || socket->connecting) return;
     const std::size_t count = out->front(pieces_);
-    const ssize_t n = send_pieces(socket->fd.get(), std::span(pieces_).first(count));
+    const ssize_t n = send_to(*socket, std::span(pieces_).first(count));
     if (n < 0) {
       if (errno == EINTR) continue;
-      if (!would_block()) return engine_.link_lost(id, now_, std::system_category().message(errno));
+      if (!would_block()) return engine_.link_lost(id, now_, why_lost(*socket));
       block(*socket, Kind::kLink, id, true);
       return;
     }

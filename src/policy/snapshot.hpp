@@ -62,6 +62,7 @@ struct Pool {
   // Where each node is reached at present, by node; empty: at its address. A node keeps its links
   // when a new snapshot has the same pool, node and place.
   std::vector<std::string> places = {};
+  std::string tls = {};  // What its links are set up by; a link of another one is another link.
 
   [[nodiscard]] std::string_view place_of(std::size_t node) const noexcept {
     return node < places.size() ? places[node] : nodes[node].address;
@@ -80,6 +81,8 @@ struct Limits {
   std::int64_t idle_timeout_s = 0;           // A client without a request; 0: off.
   std::int64_t request_read_timeout_s = 60;  // One request on its way in; 0: off.
   std::int64_t reply_write_timeout_s = 60;   // A client that takes nothing; 0: off.
+  std::uint32_t handshakes_max = 1024;       // Of TLS, under way, of all clients.
+  std::int64_t handshake_timeout_ms = 5'000;
 };
 
 struct Snapshot {

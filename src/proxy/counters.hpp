@@ -12,36 +12,44 @@
 namespace tokenring {
 
 // X(enumerator, memcached's own name of the counter, or ours).
-#define TOKENRING_COUNTERS(X)                     \
-  X(kCurrConnections, "curr_connections")         \
-  X(kBufferBytes, "buffer_bytes")                 \
-  X(kTotalConnections, "total_connections")       \
-  X(kRejectedConnections, "rejected_connections") \
-  X(kCmdGet, "cmd_get")                           \
-  X(kCmdSet, "cmd_set")                           \
-  X(kCmdDelete, "cmd_delete")                     \
-  X(kCmdArithmetic, "cmd_arithmetic")             \
-  X(kCmdTouch, "cmd_touch")                       \
-  X(kCmdFlush, "cmd_flush")                       \
-  X(kGetHits, "get_hits")                         \
-  X(kGetMisses, "get_misses")                     \
-  X(kTouchHits, "touch_hits")                     \
-  X(kTouchMisses, "touch_misses")                 \
-  X(kBytesRead, "bytes_read")                     \
-  X(kBytesWritten, "bytes_written")               \
-  X(kTtlCapped, "ttl_capped")                     \
-  X(kNodeErrors, "node_errors")                   \
-  X(kNodeTimeouts, "node_timeouts")               \
-  X(kNodeConnects, "node_connects")               \
-  X(kOutOfStep, "node_out_of_step")               \
-  X(kRequestsFailed, "requests_failed")           \
-  X(kRequestsRefused, "requests_refused")         \
-  X(kFailedOver, "requests_failed_over")          \
-  X(kCoalesced, "gets_coalesced")                 \
-  X(kRejoinFlushes, "node_rejoin_flushes")        \
-  X(kIdleKicks, "idle_kicks")                     \
-  X(kSlowReadKicks, "slow_request_kicks")         \
-  X(kSlowWriteKicks, "slow_reader_kicks")
+#define TOKENRING_COUNTERS(X)                       \
+  X(kCurrConnections, "curr_connections")           \
+  X(kBufferBytes, "buffer_bytes")                   \
+  X(kTotalConnections, "total_connections")         \
+  X(kRejectedConnections, "rejected_connections")   \
+  X(kCmdGet, "cmd_get")                             \
+  X(kCmdSet, "cmd_set")                             \
+  X(kCmdDelete, "cmd_delete")                       \
+  X(kCmdArithmetic, "cmd_arithmetic")               \
+  X(kCmdTouch, "cmd_touch")                         \
+  X(kCmdFlush, "cmd_flush")                         \
+  X(kGetHits, "get_hits")                           \
+  X(kGetMisses, "get_misses")                       \
+  X(kTouchHits, "touch_hits")                       \
+  X(kTouchMisses, "touch_misses")                   \
+  X(kBytesRead, "bytes_read")                       \
+  X(kBytesWritten, "bytes_written")                 \
+  X(kTtlCapped, "ttl_capped")                       \
+  X(kNodeErrors, "node_errors")                     \
+  X(kNodeTimeouts, "node_timeouts")                 \
+  X(kNodeConnects, "node_connects")                 \
+  X(kOutOfStep, "node_out_of_step")                 \
+  X(kRequestsFailed, "requests_failed")             \
+  X(kRequestsRefused, "requests_refused")           \
+  X(kFailedOver, "requests_failed_over")            \
+  X(kCoalesced, "gets_coalesced")                   \
+  X(kRejoinFlushes, "node_rejoin_flushes")          \
+  X(kIdleKicks, "idle_kicks")                       \
+  X(kSlowReadKicks, "slow_request_kicks")           \
+  X(kSlowWriteKicks, "slow_reader_kicks")           \
+  X(kTlsClients, "tls_clients")                     \
+  X(kTlsHandshakes, "tls_handshakes")               \
+  X(kTlsResumed, "tls_handshakes_resumed")          \
+  X(kTlsFailed, "tls_handshakes_failed")            \
+  X(kTlsRefused, "tls_handshakes_refused")          \
+  X(kTlsNodeHandshakes, "tls_node_handshakes")      \
+  X(kTlsNodeResumed, "tls_node_handshakes_resumed") \
+  X(kTlsNodeFailed, "tls_node_handshakes_failed")
 
 enum class Counter : std::uint8_t {
 #define X(enumerator, name) enumerator,
@@ -57,7 +65,8 @@ inline constexpr std::array kCounterNames = {
 
 // Those that are of the moment, and not counts.
 constexpr bool is_gauge(Counter counter) noexcept {
-  return counter == Counter::kCurrConnections || counter == Counter::kBufferBytes;
+  return counter == Counter::kCurrConnections || counter == Counter::kBufferBytes ||
+         counter == Counter::kTlsClients;
 }
 
 class Counters {

@@ -103,6 +103,10 @@ class Engine {
   void link_lost(LinkId id, Now now, std::string_view why = {}) noexcept;
   [[nodiscard]] std::span<char> link_space(LinkId id) noexcept;
   void link_received(LinkId id, std::size_t n, Now now) noexcept;
+  // Every request was answered.
+  [[nodiscard]] bool link_owes_nothing(LinkId id) const noexcept {
+    return links_[id.index].slots == 0;
+  }
   // Null when there is nothing to send at this time.
   [[nodiscard]] OutQueue* link_output(LinkId id) noexcept;
 

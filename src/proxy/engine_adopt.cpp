@@ -17,8 +17,8 @@ namespace {
 // All but what follows the last line's end is the node's.
 std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t number) {
   const NodeSpec& spec = pool.nodes[node];
-  return fmt::format("{}\n{}\n{}\n{}\n{}", pool.name, spec.name, spec.address, pool.place_of(node),
-                     number);
+  return fmt::format("{}\n{}\n{}\n{}\n{} {}", pool.name, spec.name, spec.address,
+                     pool.place_of(node), number, pool.tls);
 }
 
 }  // namespace
