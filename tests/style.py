@@ -39,6 +39,10 @@ LIBRARIES = {
 }
 
 
+# headers that only files of one name may use, wherever their room
+NARROW = {r"openssl/(ssl|tls1|x509\w*)\.h": "src/io/tls"}  # The rest of io knows sessions, not OpenSSL's.
+
+
 @functools.cache
 def files(top, suffixes):
     found = []
@@ -88,6 +92,9 @@ class Style(unittest.TestCase):
             for name in re.findall(r"^#include <([^>]+)>", read(path), re.M):
                 for pattern, rooms in LIBRARIES.items():
                     if re.fullmatch(pattern, name) and room_of(path) not in rooms:
+                        wrong.append(f"{path} includes {name}")
+                for pattern, begin in NARROW.items():
+                    if re.fullmatch(pattern, name) and not path.startswith(begin):
                         wrong.append(f"{path} includes {name}")
         self.assertEqual(wrong, [])
 
