@@ -162,6 +162,7 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
   link.timeouts = 0;
   link.needed = link.large_bytes = 0;
   std::size_t used = 0;
+  Buffer rest;
   while (used < in.size()) {
     Reply reply;
     const ParsedReply parsed =
@@ -172,18 +173,18 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
       break;
     }
     used += parsed.consumed;
-    // A large value leaves in its buffer, and what little follows it gets another one.
-    if (reply.value.size() > kMoveBytes) link.large_bytes = parsed.consumed;
-    const bool moves =
-        buffered && reply.value.size() > kMoveBytes && in.size() - used <= kTailBytesMax;
-    Buffer rest;
-    if (moves && used < in.size()) {
-      rest = pool_.take(in.size() - used);
-      rest.append(in.substr(used));
-      link.in.drop_back(in.size() - used);
+    Buffer* whole = nullptr;
+    if (reply.value.size() > kMoveBytes) {
+      link.large_bytes = parsed.consumed;
+      // It leaves in its buffer, and what little follows it gets another one.
+      if (buffered && in.size() - used <= kTailBytesMax) {
+        whole = &link.in;
+        if (used < in.size()) rest = pool_.take(in.size() - used);
+        rest.append(in.substr(used));
+        link.in.drop_back(in.size() - used);
+      }
     }
-    if (parsed.kind == ParsedReply::Kind::kMalformed ||
-        !deliver(link, reply, moves ? &link.in : nullptr)) {
+    if (parsed.kind == ParsedReply::Kind::kMalformed || !deliver(link, reply, whole)) {
       count(Counter::kOutOfStep);
       if (link.state != Link::State::kUp)
         link.trouble = no_version(in.substr(used - parsed.consumed));
@@ -191,7 +192,7 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
       return;
     }
     if (!link.is_connected()) return;  // Refused for its version, or retired.
-    if (moves) {
+    if (whole != nullptr) {
       link.in = std::move(rest);
       in = link.in.view();
       used = 0;
