@@ -99,7 +99,13 @@ inline constexpr std::array kCommandRows = {
   X(kTooLarge, "SERVER_ERROR object too large for cache")                                   \
   X(kOutOfMemory, "SERVER_ERROR out of memory storing object")                              \
   X(kShutdownRefused, "ERROR: shutdown not enabled")                                        \
+  X(kUnauthenticated, "CLIENT_ERROR unauthenticated")                                       \
+  X(kBadTermination, "CLIENT_ERROR bad command line termination")                           \
+  X(kBadLoginFormat, "CLIENT_ERROR bad authentication token format")                        \
+  X(kLoginFailed, "CLIENT_ERROR authentication failure")                                    \
   X(kFlushRefused, "CLIENT_ERROR flush_all not allowed")                                    \
+  X(kAccessDenied, "CLIENT_ERROR access denied")                                            \
+  X(kRateLimited, "SERVER_ERROR rate limited")                                              \
   X(kNotAllowed, "CLIENT_ERROR command not allowed through tokenring")                      \
   X(kLineTooLong, "CLIENT_ERROR line too long")                                             \
   X(kNoPool, "SERVER_ERROR no pool serves this key")                                        \

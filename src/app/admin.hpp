@@ -48,7 +48,7 @@ class Admin {
   ProcessState state_;  // These four are the port's thread's.
   std::string token_;
   std::shared_ptr<const SignedRevocation> revocation_;  // Null: nobody's tokens revoke.
-  bool is_known_ = false;  // Who asks shows a certificate.
+  bool is_known_ = false;                               // Who asks shows a certificate.
   RingShares shares_;
   Http http_;
   Port port_;  // Last: its thread uses all of the above.

@@ -24,6 +24,7 @@ usage:
   tokenring import [--pool NAME] FILE
   tokenring keygen [--master]
   tokenring keys FILE
+  tokenring passwd [--iterations N] USER <PASSWORD
   tokenring seal --keys FILE --namespace NS --key KEY [--flags N] [--exp T] [--generation N]
       [--dictionary FILE] <VALUE >SEALED
   tokenring open --keys FILE --namespace NS --key KEY [--flags N] [--dictionary FILE ...] <SEALED
@@ -80,6 +81,11 @@ keygen: prints a key file, to be kept with mode 0600 (umask 077)
 
 keys: prints the id and role of each master key of a file, as stats keys does
 
+passwd: prints a line for the file of users, with a salted hash of the password in standard
+  input's first line
+  --iterations N      how much work it is to try a password, 1000 to 10000000 (default: 600000)
+  USER                the name that clients give
+
 seal, open: from standard input to standard output; open says why it cannot
   --keys FILE         the key file
   --namespace NS      the prefix of the key's namespace; bytes outside 33..126 as \xHH
@@ -121,6 +127,7 @@ struct Parser {
   std::vector<CLI::App*> questions;
   CLI::App* keygen = nullptr;
   CLI::App* keys = nullptr;
+  CLI::App* passwd = nullptr;
   CLI::App* seal = nullptr;
   CLI::App* open = nullptr;
   CLI::App* train = nullptr;
@@ -185,6 +192,10 @@ struct Parser {
     keygen->add_flag("--master", line.keygen.master_only);
     keys = add_command("keys");
     keys->add_option("FILE", line.keys_file)->required();
+    passwd = add_command("passwd");
+    add_once(*passwd, "--iterations", line.passwd.iterations)
+        ->check(CLI::Range(PasswordHash::kIterationsMin, PasswordHash::kIterationsMax));
+    passwd->add_option("USER", line.passwd.user)->required();
     seal = add_command("seal");
     open = add_command("open");
     for (CLI::App* const command : {seal, open}) {
@@ -211,6 +222,7 @@ struct Parser {
     if (top->parsed()) return Action::kTop;
     if (keygen->parsed()) return Action::kKeygen;
     if (keys->parsed()) return Action::kKeys;
+    if (passwd->parsed()) return Action::kPasswd;
     if (seal->parsed()) return Action::kSeal;
     if (open->parsed()) return Action::kOpen;
     if (train->parsed()) return Action::kTrain;

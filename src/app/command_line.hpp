@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/config.hpp"
+#include "app/passwd_command.hpp"
 #include "app/seal_command.hpp"
 #include "app/top.hpp"
 #include "app/where.hpp"
@@ -22,6 +23,7 @@ struct CommandLine {
     kWhere,
     kKeygen,
     kKeys,
+    kPasswd,
     kSeal,
     kOpen,
     kTrain,
@@ -47,7 +49,8 @@ struct CommandLine {
   std::string import_pool;  // Empty: the only one.
   KeygenOptions keygen;
   std::string keys_file;  // Of kKeys.
-  SealCommand seal;       // For opening too.
+  PasswdOptions passwd;
+  SealCommand seal;  // For opening too.
   TrainOptions train;
 };
 

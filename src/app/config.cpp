@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "app/access.hpp"
 #include "app/config_draft.hpp"
 #include "app/quantity.hpp"
 #include "app/read_file.hpp"
@@ -139,6 +140,8 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
     space.space.seal_until_at = place(space.seal_until_at, space.key, "seal_until");
     config.namespaces.push_back(std::move(space.space));
   }
+  for (IdentityDraft& identity : draft.identities)
+    config.identities.push_back(std::move(identity.identity));
   return config;
 }
 
@@ -158,7 +161,8 @@ Result<Config, std::string> read_config(const std::string& path) {
 Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config& config,
                                                                    const Names& names,
                                                                    const SealMaterial& material,
-                                                                   const Tallies* before) {
+                                                                   const Tallies* before,
+                                                                   const AccessMaterial* access) {
   const auto snapshot = std::make_shared<Snapshot>();
   snapshot->allows_flush_all = config.flush_all;
   if (config.flush_all_at) {
@@ -204,11 +208,20 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
     snapshot->has_revocation |= space.tokens.revokes();
     snapshot->allows_flush_all &= space.flush_all;
   }
-  const bool has_default = std::any_of(namespaces.begin(), namespaces.end(),
-                                       [](const Namespace& space) { return space.prefix.empty(); });
+  const bool has_default = std::any_of(
+      config.namespaces.begin(), config.namespaces.end(),
+      [](const NamespaceConfig& space) { return space.prefix.empty() && space.identity.empty(); });
   if (const auto only = only_pool(config); only && !has_default)
     namespaces.push_back({.prefix = {}, .pool = *only, .life = {}, .seal = {}});
+  add_owned_namespaces(config, namespaces);
   snapshot->namespaces = NamespaceTable(std::move(namespaces));
+  for (const std::string& address : config.listen) {
+    const auto options = config.listen_options.find(address);
+    snapshot->identifies.push_back(options != config.listen_options.end() &&
+                                   options->second.identify);
+  }
+  snapshot->access =
+      make_access(config, snapshot->namespaces, access == nullptr ? AccessMaterial() : *access);
   derive_keys(material, *snapshot);
   snapshot->limits = config.limits;
   snapshot->limits.clients_per_worker_max = clients_per_worker(config);

@@ -19,6 +19,7 @@
 #include "app/revocation.hpp"
 #include "io/log.hpp"
 #include "io/tls.hpp"
+#include "policy/access.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/snapshot.hpp"
 #include "tokenring/result.hpp"
@@ -94,6 +95,25 @@ struct NamespaceConfig {
   std::string seal_until_at;
   bool coalesce = false;
   bool flush_all = true;
+  std::string identity;  // The name of one with keys of its own; empty: all that share keys.
+};
+
+// A row of what an identity may do.
+struct AllowConfig {
+  std::optional<std::vector<std::string>> namespaces = std::nullopt;  // By prefix; unset: all.
+  Rights rights;
+};
+
+struct IdentityConfig {
+  std::string name;
+  Recognition recognition;
+  std::vector<AllowConfig> allow;
+  bool hides = false;
+  bool isolates = false;
+  Quota quota;
+
+  // What nodes find in front of its keys, if it isolates.
+  [[nodiscard]] std::string mark() const { return name + "/"; }
 };
 
 struct Config {
@@ -120,6 +140,8 @@ struct Config {
   std::size_t embedded_memory_bytes = std::size_t{64} << 20;
   std::vector<PoolConfig> pools;  // In the order of the file; at least one.
   std::vector<NamespaceConfig> namespaces;
+  std::string auth_file;  // Empty: nobody can log in.
+  std::vector<IdentityConfig> identities;
 };
 
 // What an empty file means: one pool named "default" with the embedded node.
@@ -142,6 +164,7 @@ struct NamePlaces {
   std::string chosen;            // One of them: where a node that is not expanded is reached.
   friend bool operator==(const NamePlaces&, const NamePlaces&) = default;
 };
+struct AccessMaterial;
 struct SealMaterial;
 
 // By the node's address, as in the file.
@@ -154,7 +177,7 @@ using Names = std::map<std::string, NamePlaces, std::less<>>;
 // REQUIRES: the material that the configuration names.
 [[nodiscard]] Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
     const Config& config, const Names& names, const SealMaterial& material,
-    const Tallies* before = nullptr);
+    const Tallies* before = nullptr, const AccessMaterial* access = nullptr);
 
 // The table of that name; null: there is none.
 [[nodiscard]] const TlsConfig* tls_named(const Config& config, std::string_view name) noexcept;

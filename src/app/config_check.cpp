@@ -174,7 +174,8 @@ void check_keys(const Draft& draft, Errors& errors) {
 }
 
 void check_namespaces(Draft& draft, Errors& errors) {
-  std::map<std::string_view, const NamespaceDraft*> seen;
+  using Place = std::pair<std::string_view, std::string_view>;
+  std::map<Place, const NamespaceDraft*> seen;
   for (NamespaceDraft& space : draft.namespaces) {
     const LifeRules& life = space.space.life;
     if (space.prefix_at == Position{}) {
@@ -184,7 +185,8 @@ void check_namespaces(Draft& draft, Errors& errors) {
           "no other namespace has");
       continue;
     }
-    const auto [other, fresh] = seen.emplace(space.space.prefix, &space);
+    const auto [other, fresh] =
+        seen.emplace(Place(space.space.identity, space.space.prefix), &space);
     if (!fresh) {
       errors.add(space.prefix_at, space.key + ".prefix",
                  fmt::format("{} is the prefix of {}; give each namespace its own",
@@ -236,6 +238,7 @@ void check_draft(Draft& draft, Errors& errors) {
   check_admin(draft, errors);
   check_revocation(draft, errors);
   check_tls(draft, errors);
+  check_identities(draft, errors);
   const auto serves_keys = [&](const PoolDraft& pool) {
     return std::none_of(draft.pools.begin(), draft.pools.end(), [&](const PoolDraft& other) {
       return other.pool.gutter == pool.pool.name;

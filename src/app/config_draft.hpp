@@ -44,6 +44,18 @@ struct NamespaceDraft {
   // Of the rules for tokens: the first that stands there, and its key.
   Position tokens_at;
   std::string_view tokens_key;
+  Position identity_at;
+};
+
+struct IdentityDraft {
+  IdentityConfig identity;
+  std::string key;  // For messages: identities[N].
+  Position at;
+  Position name_at;
+  Position user_at;
+  Position allow_at;
+  Position isolate_at;
+  std::vector<Position> allow_row_at;
 };
 
 struct TlsDraft {
@@ -82,14 +94,18 @@ struct Draft {
   std::vector<NamespaceDraft> namespaces;
   std::vector<TlsDraft> tls;
   std::vector<TlsUse> tls_uses;
+  Position auth_file_at;
+  std::vector<IdentityDraft> identities;
 };
 
 inline constexpr std::string_view kListenForm = "an address such as \"127.0.0.1:11211\"";
 
 // Fills in what the document says, each value sound in itself.
 void read_draft(const toml::table& document, Draft& draft, Errors& errors);
-// Its parts: `listen`, the tables `admin`, `revocation`, `pools`, `namespaces` and `tls`, and the
-// keys each knows below itself.
+// Its parts, by what stands first in them, and the keys each knows below itself.
+void read_auth(const Value& value, Draft& draft);
+void read_identities(const Value& value, Draft& draft);
+void append_identity_keys(std::vector<std::string>& keys);
 void read_listen(const Value& value, Draft& draft);
 void read_admin(const Value& value, Draft& draft);
 void read_revocation(const Value& value, Draft& draft);
@@ -108,5 +124,6 @@ void check_draft(Draft& draft, Errors& errors);
 void check_admin(const Draft& draft, Errors& errors);
 void check_revocation(const Draft& draft, Errors& errors);
 void check_tls(const Draft& draft, Errors& errors);
+void check_identities(const Draft& draft, Errors& errors);
 
 }  // namespace tokenring

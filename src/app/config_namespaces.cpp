@@ -175,6 +175,11 @@ constexpr std::array kNamespaceRows{
                           take(value.duration(TimeUnit::kSecond, kLifeS),
                                draft.space.tokens.negative_ttl_s);
                         }},
+    Row<NamespaceDraft>{"identity",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          draft.identity_at = value.position();
+                          take(value.text(), draft.space.identity);
+                        }},
     Row<NamespaceDraft>{"coalesce",
                         [](const Value& value, NamespaceDraft& draft) {
                           draft.coalesce_at = value.position();

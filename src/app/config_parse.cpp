@@ -204,6 +204,8 @@ constexpr std::array kTopRows{
     Row<Draft>{"pools", read_pools},
     Row<Draft>{"namespaces", read_namespaces},
     Row<Draft>{"tls", read_tls},
+    Row<Draft>{"auth", read_auth},
+    Row<Draft>{"identities", read_identities},
 };
 
 }  // namespace
@@ -224,6 +226,7 @@ std::vector<std::string> known_keys() {
   append_pool_keys(keys);
   append_namespace_keys(keys);
   append_tls_keys(keys);
+  append_identity_keys(keys);
   return keys;
 }
 

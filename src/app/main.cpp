@@ -7,6 +7,7 @@
 #include <iostream>
 #include <optional>
 
+#include "app/access.hpp"
 #include "app/admin_token.hpp"
 #include "app/ask.hpp"
 #include "app/command_line.hpp"
@@ -35,6 +36,8 @@ int check(const CommandLine& line, const Config& config) {
   if (const auto tls = read_tls_material(config, tickets); !tls) return fail(tls.error());
   if (const auto token = read_admin_token(config); !token) return fail(token.error());
   if (const auto by = read_signed_revocation(config.revocation); !by) return fail(by.error());
+  if (const auto users = read_users(config, make_password_key()); !users)
+    return fail(users.error());
   if (const auto snapshot = make_snapshot(config, {}, *material); !snapshot)
     return fail(snapshot.error());
   for (const std::string& warning : warnings(config, {std::time(nullptr)}))
@@ -94,6 +97,8 @@ std::optional<int> without_config(const CommandLine& line) {
       return keygen(line.keygen, system_entropy(), std::cout, std::cerr);
     case CommandLine::Action::kKeys:
       return list_keys(line.keys_file, std::cout, std::cerr);
+    case CommandLine::Action::kPasswd:
+      return make_password_line(line.passwd, system_entropy(), std::cin, std::cout, std::cerr);
     case CommandLine::Action::kSeal:
       return seal_value(line.seal, now, system_entropy(), std::cin, std::cout, std::cerr);
     case CommandLine::Action::kOpen:

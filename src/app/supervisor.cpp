@@ -73,6 +73,7 @@ Supervisor::~Supervisor() {
   client_handshakes_.stop();
   node_handshakes_.stop();
   if (admin_endpoint_) remove_socket_file(*admin_endpoint_);
+  checker_.stop();
   workers_.clear();  // What they did not take any more answers over control_.
 }
 
@@ -98,6 +99,9 @@ void Supervisor::begin() {
   if (!config_.admin.listen.empty())
     admin_ = std::make_unique<Admin>(board_, started_s_,
                                      [this](const auto& keys) { return delete_keys(keys); });
+  auto users = read_users(config_, password_key_);
+  if (!users) throw std::runtime_error(users.error());
+  users_ = *std::move(users);
   if (const auto sound = make_snapshot(config_, {}, material_); !sound)
     throw std::runtime_error(sound.error());
   tell_of_keys();
@@ -113,7 +117,7 @@ void Supervisor::begin() {
 
 void Supervisor::serve() {
   if (line_.takeover) find_predecessor();
-  if (const auto adopted = adopt(config_, book_, material_, tls_); !adopted)
+  if (const auto adopted = adopt(config_, book_, material_, tls_, users_); !adopted)
     throw std::runtime_error(adopted.error());
   if (!predecessor_) open_admin(false);
   listeners_ = open_listeners(config_.listen, worker_count_, std::move(given_));
@@ -182,6 +186,7 @@ void Supervisor::start_workers() {
     options.fronts = fronts_;
     options.client_handshakes = &client_handshakes_;
     options.node_handshakes = &node_handshakes_;
+    options.checker = &checker_;
     options.started_s = started_s_;
     workers_.push_back(std::make_unique<Worker>(std::move(options)));
   }

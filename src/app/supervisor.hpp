@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/access.hpp"
 #include "app/admin.hpp"
 #include "app/command_line.hpp"
 #include "app/config.hpp"
@@ -19,8 +20,9 @@
 #include "app/seal_material.hpp"
 #include "app/tls_material.hpp"
 #include "io/control.hpp"
-#include "io/notify.hpp"
 #include "io/handshaker.hpp"
+#include "io/login_checker.hpp"
+#include "io/notify.hpp"
 #include "io/resolver.hpp"
 #include "io/worker.hpp"
 
@@ -52,6 +54,7 @@ class Supervisor {
     TlsMaterial tls;
     std::string admin_token;
     std::shared_ptr<const SignedRevocation> revocation;
+    std::shared_ptr<const UserBook> users;
     Reply reply;
     std::string kept;  // What cannot change, as a line for the operator; empty: nothing.
     std::uint64_t number = 0;
@@ -102,6 +105,7 @@ class Supervisor {
   [[nodiscard]] Result<bool, std::string> adopt(const Config& config, const NameBook& book,
                                                 const SealMaterial& material,
                                                 const TlsMaterial& tls,
+                                                const std::shared_ptr<const UserBook>& users,
                                                 const std::shared_ptr<const void>& taken = {});
   void tell_of_keys() const;
   // Returns what it told the log, a line each.
@@ -130,6 +134,8 @@ class Supervisor {
   TlsMaterial tls_;
   std::string admin_token_;
   std::shared_ptr<const SignedRevocation> revocation_;
+  std::shared_ptr<const HmacKey> password_key_ = make_password_key();
+  std::shared_ptr<const UserBook> users_;
   bool last_reload_failed_ = false;
   std::int64_t loaded_s_;
   std::uint64_t admin_tries_ = 0;
@@ -145,6 +151,7 @@ class Supervisor {
   Listeners listeners_;
   CounterBoard board_;
   std::unique_ptr<Admin> admin_;  // Null: it is off.
+  LoginChecker checker_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Handshaker client_handshakes_;  // They post to the workers, and go before them.
   Handshaker node_handshakes_;

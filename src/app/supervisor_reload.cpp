@@ -44,6 +44,8 @@ void Supervisor::reload(const Reply& reply) {
   if (!token) return refuse(reply, token.error());
   auto revocation = read_signed_revocation(config->revocation);
   if (!revocation) return refuse(reply, revocation.error());
+  auto users = read_users(*config, password_key_);
+  if (!users) return refuse(reply, users.error());
   if (const auto sound = make_snapshot(*config, book.names(), *material); !sound)
     return refuse(reply, sound.error());
   pending_ = Pending{.config = *std::move(config),
@@ -52,6 +54,7 @@ void Supervisor::reload(const Reply& reply) {
                      .tls = *std::move(tls),
                      .admin_token = *std::move(token),
                      .revocation = *std::move(revocation),
+                     .users = *std::move(users),
                      .reply = reply,
                      .kept = std::move(kept),
                      .number = ++pendings_};
@@ -84,7 +87,7 @@ void Supervisor::finish_reload() {
         });
       });
   if (const auto adopted =
-          adopt(pending.config, pending.book, pending.material, pending.tls, taken);
+          adopt(pending.config, pending.book, pending.material, pending.tls, pending.users, taken);
       !adopted)
     return refuse([&](const std::string& text) { *answer = text; }, adopted.error());
   config_ = pending.config;
@@ -93,6 +96,7 @@ void Supervisor::finish_reload() {
   tls_ = pending.tls;
   admin_token_ = pending.admin_token;
   revocation_ = pending.revocation;
+  users_ = pending.users;
   tell_of_keys();
   set_log_level(config_.log_level);
   ++reloads_;
@@ -164,7 +168,7 @@ void Supervisor::take_change(const NameBook::Change& change) {
               change.line);
   }
   if (!change.changed || phase_ != Phase::kServing) return;
-  if (const auto adopted = adopt(config_, book_, material_, tls_); !adopted)
+  if (const auto adopted = adopt(config_, book_, material_, tls_, users_); !adopted)
     log_event(LogLevel::kError, LogEvent::kNames, "the nodes stay as they are: {}",
               adopted.error());
 }
@@ -186,9 +190,12 @@ std::string Supervisor::tell_warnings() const {
 
 Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book,
                                             const SealMaterial& material, const TlsMaterial& tls,
+                                            const std::shared_ptr<const UserBook>& users,
                                             const std::shared_ptr<const void>& taken) {
   const Tallies* before = snapshot_ == nullptr ? nullptr : snapshot_->tallies.get();
-  auto snapshot = make_snapshot(config, book.names(), material, before);
+  const AccessMaterial access{.users = users,
+                              .before = snapshot_ == nullptr ? nullptr : snapshot_->access.get()};
+  auto snapshot = make_snapshot(config, book.names(), material, before, &access);
   if (!snapshot) return unexpected(snapshot.error());
   snapshot_ = *std::move(snapshot);
   nodes_ =

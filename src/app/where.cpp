@@ -22,8 +22,14 @@ struct SeenKey {
   std::string route;  // What the ring is asked for.
 };
 
-SeenKey seen_key(const Snapshot& snapshot, const Namespace& space, std::string_view key) {
-  if (!space.seal.blind_keys) return {std::string(key), std::string(key)};
+// The key as a client sends it: without its owner's mark.
+std::string_view as_sent(const Namespace& space, std::string_view key) {
+  return key.substr(space.mark_bytes);
+}
+
+SeenKey seen_key(const Snapshot& snapshot, const Namespace& space, std::string_view whole) {
+  if (!space.seal.blind_keys) return {std::string(whole), std::string(whole)};
+  const std::string_view key = as_sent(space, whole);
   const std::string_view tag_ends = snapshot.pools[space.pool].ring.hash_tag();
   const std::string_view tagged = hashed_part(key, tag_ends);
   std::string seen(blinded_size_max(space.prefix.size()), '\0');
@@ -38,8 +44,9 @@ SeenKey seen_key(const Snapshot& snapshot, const Namespace& space, std::string_v
 }
 
 // What the log of a value that does not open calls its key.
-std::string reference_of(const Snapshot& snapshot, const Namespace& space, std::string_view key) {
+std::string reference_of(const Snapshot& snapshot, const Namespace& space, std::string_view whole) {
   if (snapshot.keyring == nullptr || !space.seal.seals()) return {};
+  const std::string_view key = as_sent(space, whole);
   std::string reference(kAuditCharacters, '\0');
   snapshot.keyring->audit().refer({.space = space.prefix, .key = key}, reference.data());
   return reference;

@@ -41,7 +41,8 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
   X(kAccept, "accept")                               \
   X(kClients, "clients") /* Too many. */             \
   X(kAdmin, "admin")                                 \
-  X(kTls, "tls")
+  X(kTls, "tls")                                     \
+  X(kAccess, "access") /* Logins and refusals. */
 
 enum class LogEvent : std::uint8_t {
 #define X(enumerator, name) enumerator,

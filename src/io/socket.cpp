@@ -143,6 +143,34 @@ void set_no_delay(int fd) noexcept {
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+Peer describe_peer(int fd) noexcept {
+  Peer peer;
+  Endpoint other;
+  other.length = sizeof(other.address);
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&other.address), &other.length) != 0)
+    return peer;
+  if (other.family() == AF_UNIX) {
+    ucred user{};
+    socklen_t length = sizeof(user);
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &length) != 0) return peer;
+    peer.kind = Peer::Kind::kUnix;
+    peer.uid = user.uid;
+    peer.pid = static_cast<std::uint32_t>(user.pid);
+  } else if (other.family() == AF_INET) {
+    const auto* const address = reinterpret_cast<const sockaddr_in*>(&other.address);
+    peer.kind = Peer::Kind::kInternet;
+    peer.address[10] = peer.address[11] = 0xFF;
+    std::memcpy(&peer.address[12], &address->sin_addr, 4);
+    peer.port = ntohs(address->sin_port);
+  } else if (other.family() == AF_INET6) {
+    const auto* const address = reinterpret_cast<const sockaddr_in6*>(&other.address);
+    peer.kind = Peer::Kind::kInternet;
+    std::memcpy(peer.address.data(), &address->sin6_addr, peer.address.size());
+    peer.port = ntohs(address->sin6_port);
+  }
+  return peer;
+}
+
 // recv() and send() are points of cancellation, which no thread of ours needs and which a program
 // of several threads pays for at each call.
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "policy/identity.hpp"
 #include "tokenring/result.hpp"
 
 namespace tokenring {
@@ -75,6 +76,9 @@ void remove_socket_file(const Endpoint& endpoint) noexcept;
 [[nodiscard]] std::error_code connect_result(int fd) noexcept;
 
 void set_no_delay(int fd) noexcept;
+
+// Who is at the other end of a connection, as far as the kernel knows.
+[[nodiscard]] Peer describe_peer(int fd) noexcept;
 
 // Reads what is there; the bytes read, 0 at the end, or -1 with errno.
 [[nodiscard]] ssize_t receive(int fd, std::span<char> space) noexcept;

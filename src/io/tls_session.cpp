@@ -150,6 +150,36 @@ ssize_t TlsSession::send_raw(std::string_view bytes) noexcept {
   return n;
 }
 
+std::vector<std::string> TlsSession::peer_names() const {
+  std::vector<std::string> names;
+  const std::unique_ptr<X509, decltype(&::X509_free)> shown(::SSL_get1_peer_certificate(ssl_),
+                                                            &::X509_free);
+  if (shown == nullptr || ::SSL_get_verify_result(ssl_) != X509_V_OK) return names;
+  const auto add = [&](const char* kind, const ASN1_STRING* text) {
+    unsigned char* bytes = nullptr;
+    const int size = ::ASN1_STRING_to_UTF8(&bytes, text);
+    if (size < 0) return;
+    const std::string_view name(reinterpret_cast<const char*>(bytes),
+                                static_cast<std::size_t>(size));
+    // A name with a NUL in it was made to be taken for another.
+    if (name.find('\0') == std::string_view::npos) names.push_back(kind + std::string(name));
+    ::OPENSSL_free(bytes);
+  };
+  const X509_NAME* const subject = ::X509_get_subject_name(shown.get());
+  for (int at = -1; (at = ::X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;)
+    add("CN=", ::X509_NAME_ENTRY_get_data(::X509_NAME_get_entry(subject, at)));
+  auto* const others = static_cast<GENERAL_NAMES*>(
+      ::X509_get_ext_d2i(shown.get(), NID_subject_alt_name, nullptr, nullptr));
+  for (int i = 0; i < sk_GENERAL_NAME_num(others); ++i) {
+    int kind = 0;
+    const void* const value = ::GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(others, i), &kind);
+    if (kind == GEN_DNS) add("DNS:", static_cast<const ASN1_STRING*>(value));
+    if (kind == GEN_URI) add("URI:", static_cast<const ASN1_STRING*>(value));
+  }
+  ::GENERAL_NAMES_free(others);
+  return names;
+}
+
 bool TlsSession::was_resumed() const noexcept {
   return ::SSL_session_reused(ssl_) == 1;
 }

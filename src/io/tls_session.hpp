@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "io/tls.hpp"
 
@@ -43,6 +44,9 @@ class TlsSession {
   // Why the handshake or the connection failed.
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
   [[nodiscard]] bool was_resumed() const noexcept;
+  // What the peer's certificate, which was verified, says of whose it is: CN=NAME, DNS:NAME,
+  // URI:ID. Empty: it showed none.
+  [[nodiscard]] std::vector<std::string> peer_names() const;
   // Both directions are the kernel's by now.
   [[nodiscard]] bool is_kernels() const noexcept;
 

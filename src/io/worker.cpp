@@ -132,6 +132,7 @@ void Worker::read_mail() noexcept {
   }
   for (Fd& fd : mail.clients) add_client(std::move(fd), kInside, nullptr);
   for (Handshake& handshake : mail.handshakes) end_handshake(handshake);
+  for (LoginJob& job : mail.logins) engine_.login_checked(std::move(job), now_);
   if (mail.drains && !draining_) {
     draining_ = true;
     unwatch_listeners();
@@ -204,6 +205,7 @@ void Worker::begin_turn() noexcept {
   const std::int64_t over_ns = now.instant.ns - now_.instant.ns - kTurnMsMax * 1'000'000;
   if (over_ns > 0) {
     stalled_ns_ += over_ns;
+    engine_.set_lag(stalled_ns_);
     now.instant.ns -= over_ns;
   }
   now_ = now;
@@ -265,6 +267,37 @@ void Worker::tell(const SealEvent& event) noexcept {
       options_.index);
 }
 
+void Worker::tell(const AccessEvent& event) noexcept {
+  using What = AccessEvent::Kind;
+  const auto spaces = options_.snapshot->namespaces.all();
+  const bool is_good = event.kind == What::kLoggedIn || event.kind == What::kRecognised;
+  const bool has_command = event.kind == What::kDenied || event.kind == What::kRateLimited;
+  std::string more;
+  if (has_command) more += fmt::format(", command {}", row_of(event.command).name);
+  if (event.space < spaces.size())
+    more += fmt::format(", namespace \"{}\"", spaces[event.space].prefix);
+  if (event.has_reference)
+    more += fmt::format(", key reference {}",
+                        std::string_view(event.reference.data(), event.reference.size()));
+  log_event(is_good ? LogLevel::kDebug : LogLevel::kWarn, LogEvent::kAccess,
+            "{} (identity {}, peer {}{}, worker {})", name_of(event.kind),
+            event.identity.empty() ? "-" : event.identity, event.peer.empty() ? "-" : event.peer,
+            more, options_.index);
+}
+
+void Worker::carry_out(AccessWork& work) noexcept {
+  for (const AccessEvent& event : work.events) tell(event);
+  for (LoginJob& job : work.logins) check_login(std::move(job));
+}
+
+// Comes back with the mail.
+void Worker::check_login(LoginJob job) noexcept {
+  if (options_.checker == nullptr) return;
+  options_.checker->ask(std::move(job), [this](LoginJob done) {
+    post([&](Mail& mail) { mail.logins.push_back(std::move(done)); });
+  });
+}
+
 void Worker::gather() noexcept {
   pacer_.observe(now_.instant.ns, engine_.requests_sent(), engine_.response_ns());
   const std::int64_t wait = pacer_.wait_ns(engine_.in_flight());
@@ -306,6 +339,7 @@ void Worker::carry_out() noexcept {
     for (const LinkId id : work_.close_links) close_link(id);
     for (const NodeEvent& event : work_.node_events) tell(event);
     for (const SealEvent& event : work_.seal_events) tell(event);
+    if (work_.access != nullptr) carry_out(*work_.access);
     for (const ClientId id : work_.close_clients) lose_client(id);
     for (const LinkId id : work_.open_links) open_link(id);
     for (const LinkId id : work_.flush_links) flush_link(id);

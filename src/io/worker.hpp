@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "io/handshaker.hpp"
+#include "io/login_checker.hpp"
 #include "io/pacer.hpp"
 #include "io/resolver.hpp"
 #include "io/socket.hpp"
@@ -59,6 +60,7 @@ struct WorkerOptions {
   // They outlive run(), and end before the worker. Null: there is no TLS.
   Handshaker* client_handshakes = nullptr;
   Handshaker* node_handshakes = nullptr;
+  LoginChecker* checker = nullptr;  // Stopped before the worker goes. Or null: no login is checked.
   std::int64_t started_s = 0;
 };
 
@@ -131,6 +133,7 @@ class Worker {
     std::vector<std::shared_ptr<const void>> taken;
     std::vector<Fd> clients;
     std::vector<Handshake> handshakes;  // That are over.
+    std::vector<LoginJob> logins;       // That were checked.
   };
   // Room to write is asked for only by those that wait for it: a socket whose input was read before
   // its event came would else wake the worker for nothing.
@@ -172,6 +175,9 @@ class Worker {
   void begin_turn() noexcept;
   void tell(const NodeEvent& event) noexcept;
   void tell(const SealEvent& event) noexcept;
+  void tell(const AccessEvent& event) noexcept;
+  void carry_out(AccessWork& work) noexcept;
+  void check_login(LoginJob job) noexcept;
   void tell_of_accepts() noexcept;
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;

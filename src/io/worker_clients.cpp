@@ -70,7 +70,12 @@ bool Worker::has_room_for_client() noexcept {
 }
 
 void Worker::add_client(Fd fd, std::uint16_t address, std::unique_ptr<TlsSession> tls) noexcept {
-  const ClientId id = engine_.open_client(address);
+  Peer peer;
+  if (options_.snapshot->asks_who(address)) {
+    peer = describe_peer(fd.get());
+    if (tls != nullptr) peer.certificate = tls->peer_names();
+  }
+  const ClientId id = engine_.open_client(address, std::move(peer));
   if (id.index >= clients_.size()) clients_.resize(id.index + 1);
   watch(fd.get(), Kind::kClient, id.index, id.generation, kReadable);
   ClientSocket& socket = clients_[id.index];

@@ -47,7 +47,11 @@ struct Namespace {
   LifeRules life = {};
   SealRules seal = {};
   TokenRules tokens = {};  // REQUIRES for any: SealMode::kRequire.
-  bool coalesce = false;   // Gets of one key that are in flight at once share one request.
+  // Whose clients' keys it has, as numbered in Identity; 0: those of all who share one set of keys.
+  // An owner's prefix begins with the owner's mark, of so many bytes.
+  std::uint16_t owner = 0;
+  std::uint16_t mark_bytes = 0;
+  bool coalesce = false;  // Gets of one key that are in flight at once share one request.
 };
 
 // Finds a key's namespace by longest prefix, without allocating.

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/access.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/tallies.hpp"
 #include "tokenring/keyring.hpp"
@@ -96,6 +97,13 @@ struct Snapshot {
 
   [[nodiscard]] bool may_flush_all(std::uint16_t address) const noexcept {
     return allows_flush_all && !(address < refuses_flush_all.size() && refuses_flush_all[address]);
+  }
+  // Who clients are and what they may; null: nobody asks.
+  std::shared_ptr<const AccessTable> access = nullptr;
+  std::vector<bool> identifies = {};  // By place in `listen`: whether clients there are asked.
+
+  [[nodiscard]] bool asks_who(std::uint16_t address) const noexcept {
+    return address < identifies.size() && identifies[address];
   }
   // Where a namespace is sealed: the operator's keys, and those that are derived of them for the
   // namespaces, in the order of NamespaceTable::all().

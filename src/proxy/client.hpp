@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "base/buffer.hpp"
+#include "proxy/session.hpp"
 #include "proxy/slot.hpp"
 #include "tokenring/command.hpp"
 #include "tokenring/units.hpp"
@@ -18,6 +20,7 @@ struct Client {
     kSwallow,    // Dropping `swallow` bytes of a value that was refused.
     kKeyStream,  // Within a get whose line is longer than what is buffered.
     kSkipLine,   // Dropping the rest of such a line.
+    kLogin,      // Has to say who it is, and may say nothing else.
   };
 
   // Of `aside`; what is more waits beside its slot.
@@ -37,8 +40,9 @@ struct Client {
   std::uint16_t ticket_series = 0;  // The last one that was begun.
   std::uint16_t address = 0;        // Which of those in `listen` it came to.
   Instant last_heard;
-  std::uint32_t served = 0;      // Requests, or pieces of them; wraps.
-  std::uint32_t bytes_sent = 0;  // Wraps.
+  std::unique_ptr<Session> session;  // Null: nobody asks who it is.
+  std::uint32_t served = 0;          // Requests, or pieces of them; wraps.
+  std::uint32_t bytes_sent = 0;      // Wraps.
   // As last seen by sweep(), and for how many sweeps in a row nothing moved.
   std::uint32_t served_then = 0;
   std::uint32_t bytes_sent_then = 0;

@@ -39,6 +39,10 @@ namespace tokenring {
   X(kFailedOver, "requests_failed_over")            \
   X(kCoalesced, "gets_coalesced")                   \
   X(kRejoinFlushes, "node_rejoin_flushes")          \
+  X(kAuthCmds, "auth_cmds")                         \
+  X(kAuthErrors, "auth_errors")                     \
+  X(kAccessDenied, "access_denied")                 \
+  X(kRateLimited, "rate_limited")                   \
   X(kIdleKicks, "idle_kicks")                       \
   X(kSlowReadKicks, "slow_request_kicks")           \
   X(kSlowWriteKicks, "slow_reader_kicks")           \

@@ -29,12 +29,18 @@ std::uint64_t Engine::random() noexcept {
   return z ^ (z >> 31);
 }
 
-ClientId Engine::open_client(std::uint16_t address) {
+ClientId Engine::open_client(std::uint16_t address, Peer peer) {
   count(Counter::kCurrConnections);
   count(Counter::kTotalConnections);
   const ClientId id = clients_.insert();
   clients_.find(id)->last_heard = now_.instant;
   clients_.find(id)->address = address;
+  if (snapshot_->asks_who(address)) {
+    Client& client = *clients_.find(id);
+    client.session = std::make_unique<Session>();
+    client.session->peer = std::move(peer);
+    recognise(client, id);
+  }
   return id;
 }
 
@@ -69,10 +75,12 @@ void Engine::client_received(ClientId id, std::size_t n, Now now) noexcept {
     client->in.commit(n);
     in = client->in.view();
   }
-  if (in.size() < client->needed) return;
-  keep_rest(*client, in, serve_input(*client, id, in));
-  // A group of requests may have ended the client's wish to be served.
-  if (client->closing) mark_dirty(*client, id);
+  if (in.size() >= client->needed) {
+    keep_rest(*client, in, serve_input(*client, id, in));
+    // A group of requests may have ended the client's wish to be served.
+    if (client->closing) mark_dirty(*client, id);
+  }
+  if (client->session != nullptr) charge_bytes(*client, n);
 }
 
 // What was received and not served stays with the client.
@@ -105,6 +113,7 @@ void Engine::client_lost(ClientId id) noexcept {
     release_if_unlisted(slot);
     slot = next;
   }
+  if (client->session != nullptr) leave_identity(*client->session);
   clients_.erase(id.index);
   options_.counters->subtract(Counter::kCurrConnections);
 }
@@ -127,6 +136,7 @@ bool Engine::client_sent(ClientId id, std::size_t n) noexcept {
   Client* client = clients_.find(id);
   if (client == nullptr) return false;
   count(Counter::kBytesWritten, n);
+  if (client->session != nullptr) charge_bytes(*client, n);
   client->bytes_sent += static_cast<std::uint32_t>(n);
   client->out.consume(n);
   if (client->hold_from != Client::kNoHold) client->hold_from -= n;

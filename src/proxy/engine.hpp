@@ -20,27 +20,17 @@
 #include "policy/snapshot.hpp"
 #include "proxy/client.hpp"
 #include "proxy/counters.hpp"
+#include "proxy/engine_parts.hpp"
 #include "proxy/latency.hpp"
 #include "proxy/link.hpp"
 #include "proxy/marker.hpp"
 #include "proxy/outbox.hpp"
 #include "proxy/sealing.hpp"
 #include "proxy/slot.hpp"
-#include "proxy/stats_sum.hpp"
 #include "seal/blind.hpp"
 #include "tokenring/parse.hpp"
 
 namespace tokenring {
-
-struct EngineOptions {
-  std::uint64_t seed = 1;  // For jitter; differs between workers.
-  std::uint32_t worker = 0;
-  CounterBoard* board = nullptr;     // For stats; must outlive the engine.
-  Counters* counters = nullptr;      // This worker's own; must outlive the engine.
-  Entropy* entropy = nullptr;        // Null: the operating system's. Must outlive the engine.
-  LatencyBook* latencies = nullptr;  // Likewise; null: none are kept.
-  std::int64_t started_s = 0;        // Unix time of the process's start.
-};
 
 class Engine {
  public:
@@ -56,7 +46,12 @@ class Engine {
 
   // -- Clients. An id of a client that is gone is ignored everywhere.
   // `address`: which of the addresses in `listen` it came to.
-  [[nodiscard]] ClientId open_client(std::uint16_t address = 0);
+  // `peer`: who the other end is, where the snapshot asks_who() there.
+  [[nodiscard]] ClientId open_client(std::uint16_t address = 0, Peer peer = {});
+  // Its certificate was verified, and says this.
+  void client_certified(ClientId id, std::vector<std::string> names, Now now) noexcept;
+  // What came of one of Outbox::logins.
+  void login_checked(LoginJob job, Now now) noexcept;
   [[nodiscard]] bool has_client(ClientId id) noexcept { return clients_.find(id) != nullptr; }
   // Where to put what is received next, and how much at most; empty: do not read now.
   [[nodiscard]] std::span<char> client_space(ClientId id) noexcept;
@@ -124,6 +119,9 @@ class Engine {
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
   [[nodiscard]] BufferPool& pool() noexcept { return pool_; }
   [[nodiscard]] std::size_t client_count() const noexcept { return clients_.live(); }
+  // By how much the owner's `instant` is behind the time that all workers share, for it leaves out
+  // what the worker stood still.
+  void set_lag(std::int64_t ns) noexcept { lag_ns_ = ns; }
   // Requests that nodes owe an answer.
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
   // Requests sent to nodes so far, and how long they took lately on average (nanoseconds).
@@ -160,10 +158,10 @@ class Engine {
                      std::string_view line) noexcept;
   void send_line(Link& link, std::string_view line, std::uint32_t slot) noexcept;
   [[nodiscard]] Target target_of(const Namespace& space, std::string_view route) noexcept;
-  [[nodiscard]] std::size_t item_bytes(const Request& request) const noexcept;
+  [[nodiscard]] std::size_t item_bytes(const Request& request) noexcept;
   [[nodiscard]] ParseLimits parse_limits() const noexcept;
-  [[nodiscard]] bool is_too_long(std::string_view key, std::string_view item_key) const noexcept;
-  [[nodiscard]] bool has_key_too_long(const Request& request) const noexcept;
+  [[nodiscard]] bool is_too_long(std::string_view key, std::string_view item_key) noexcept;
+  [[nodiscard]] bool has_key_too_long(const Request& request) noexcept;
   [[nodiscard]] Link* stand_in_for(const Target& target, const Request& request,
                                    ClientId id) noexcept;
   [[nodiscard]] bool is_overloaded(const Link& link) const noexcept;
@@ -178,6 +176,34 @@ class Engine {
   [[nodiscard]] bool has_room(const Client& client) const noexcept;
   void keep_rest(Client& client, std::string_view in, std::size_t used) noexcept;
 
+  // Who a client is and what it may (engine_login.cpp, engine_access.cpp).
+  [[nodiscard]] std::size_t serve_login(Client& client, ClientId id, std::string_view in) noexcept;
+  void log_in(Client& client, ClientId id, const LoginView& login) noexcept;
+  void let_in(Client& client, ClientId id, std::string_view user) noexcept;
+  [[nodiscard]] bool is_remembered(const Mac& mac) const noexcept;
+  void remember(const LoginJob& job);
+  void recognise(Client& client, ClientId id) noexcept;
+  [[nodiscard]] bool become(Client& client, const Identity& who, bool even_if_full) noexcept;
+  void leave_identity(Session& session) noexcept;
+  void adopt_identities();
+  void begin_session_input(Client& client) noexcept;
+  [[nodiscard]] bool is_within_rate(const Request& request) noexcept;
+  void refuse_over_rate(Client& client, ClientId id, const Request& request) noexcept;
+  void charge_bytes(const Client& client, std::size_t n) noexcept;
+  void charge_keys(std::uint64_t n) noexcept;
+  // For what is counted together with other workers.
+  [[nodiscard]] Instant shared_now() const noexcept { return {now_.instant.ns + lag_ns_}; }
+  [[nodiscard]] std::string_view own_key(std::string_view item_key) noexcept;
+  [[nodiscard]] bool may_use(const Request& request, const Slot& slot,
+                             const Namespace& space) const noexcept;
+  [[nodiscard]] bool may_use_all(const Request& request) noexcept;
+  [[nodiscard]] bool may_locally(const Request& request) const noexcept;
+  void deny(ClientId id, const Request& request, const Namespace& space, std::string_view item_key,
+            std::uint32_t slot) noexcept;
+  void deny_whole(Client& client, ClientId id, const Request& request) noexcept;
+  void tell_access(AccessEvent::Kind kind, const Client& client, Command command = Command::kSet,
+                   const Namespace* space = nullptr, std::string_view item_key = {}) noexcept;
+
   // deliver: from a node's reply to its client's place (engine_deliver.cpp).
   [[nodiscard]] bool deliver(Link& link, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool deliver_change(Link& link, const Reply& reply) noexcept;
@@ -190,6 +216,8 @@ class Engine {
   void commit_aside(Slot& slot, std::size_t n) noexcept;
   void take_aside(Client& client, const Slot& slot) noexcept;
   void fail(std::uint32_t slot, WireError error) noexcept;
+  void fill_with_miss(std::uint32_t slot) noexcept;
+  void fill_with_error(std::uint32_t slot, WireError error) noexcept;
   void answer(Client& client, ClientId id, std::string_view text) noexcept;
   void fill_with(std::uint32_t slot, std::string_view text) noexcept;
   void begin_front(Client& client) noexcept;
@@ -208,6 +236,9 @@ class Engine {
   void adopt_keys();
   [[nodiscard]] std::string_view veil(Slot& slot, const Request& request, const Namespace& space,
                                       std::string_view item_key, Plan& plan) noexcept;
+  [[nodiscard]] std::string_view set_apart(Sealing& sealing, const Request& request,
+                                           std::string_view item_key, Plan& plan) noexcept;
+  [[nodiscard]] Reply put_key_back(const Slot& slot, const Reply& reply) noexcept;
   [[nodiscard]] std::string_view node_key_of(const Slot& slot) noexcept;
   [[nodiscard]] bool follow_token(Slot& slot, const Request& request, const LifeRules& rules,
                                   Plan& plan) noexcept;
@@ -312,22 +343,6 @@ class Engine {
   void fail_followers(std::uint32_t leader, WireError error) noexcept;
 
   // stats (engine_stats.cpp).
-  // The answers of all nodes to one `stats`, on their way to be one.
-  struct Gather {
-    SlabId slot;  // The client's.
-    std::string group;
-    StatsSum sum;
-    std::uint32_t waiting = 0;
-    std::uint32_t missing = 0;  // Nodes that are down, failed or refused.
-  };
-  // Replies of this turn: `since` their requests were read, in which turn.
-  struct Served {
-    Instant since;
-    std::uint32_t turn = 0;
-    std::uint16_t space = Slot::kNoSpace;
-    LatencyKind kind = LatencyKind::kOther;
-    std::uint32_t count = 0;
-  };
   void serve_stats(Client& client, ClientId id, const Request& request) noexcept;
   void gather_stats(Client& client, ClientId id, const Request& request,
                     std::string_view group) noexcept;
@@ -388,15 +403,18 @@ class Engine {
   std::unique_ptr<char[]> scratch_;
   std::uint64_t reads_ = 0;        // Counts the points where memcached would write its replies out.
   Buffer* whole_input_ = nullptr;  // While serving: the buffer that holds just this request.
-  bool gets_may_fail_ = false;     // Some key's failure is an error of its whole get.
+  // While serving: who asks. Null where nobody asks who it is.
+  const Identity* who_ = nullptr;
+  std::string own_key_;                 // See own_key().
+  std::vector<Remembered> remembered_;  // Passwords that fitted a salted hash.
+  std::size_t logins_pending_ = 0;
+  std::int64_t lag_ns_ = 0;
+  static constexpr std::size_t kLoginsPendingMax = 64;
+  bool gets_may_fail_ = false;  // Some key's failure is an error of its whole get.
   Slab<Slot> slots_;
   Slab<Client> clients_;
   Slab<Sealing> sealings_;
   Slab<Marker> markers_;
-  struct Waiting {
-    SlabId slot;
-    Instant at;
-  };
   std::vector<Waiting> herd_;         // Gets that wait for another one's fetch.
   std::unique_ptr<Tickets> tickets_;  // Null: nothing can be revoked.
   std::unique_ptr<Sealer> sealer_;    // Null: nothing is sealed.

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "proxy/engine.hpp"
@@ -26,15 +27,17 @@ std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t nu
 void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   TR_ASSERT(outbox_.open_links.empty());
   TR_ASSERT(outbox_.node_events.empty() && outbox_.seal_events.empty());
+  TR_ASSERT(outbox_.access == nullptr);
   now_ = now;
   const bool is_reload = snapshot != snapshot_;
   if (is_reload) {
     rename_spaces(*snapshot_, *snapshot);
     publish();  // Links that go count no more.
   }
-  snapshot_ = std::move(snapshot);
+  const auto before = std::exchange(snapshot_, std::move(snapshot));  // Clients name parts of it.
   adopt_tallies();
   adopt_keys();
+  adopt_identities();
   leaders_.clear();  // What was not told apart until now may be from now on.
   gets_may_fail_ = snapshot_->namespaces.find({}) == nullptr;
   link_table_.clear();
@@ -164,8 +167,9 @@ void Engine::drain_clients(bool at_once, Now now) noexcept {
   now_ = now;
   const std::int64_t quiet_ns = at_once ? 0 : kDrainQuietMs * 1'000'000;
   clients_.for_each([&](std::uint32_t index, Client& client) {
-    const bool idle = client.slots == 0 && client.in.empty() && client.out.empty() &&
-                      client.mode == Client::Mode::kRequests;
+    const bool idle =
+        client.slots == 0 && client.in.empty() && client.out.empty() &&
+        (client.mode == Client::Mode::kRequests || client.mode == Client::Mode::kLogin);
     if (!idle || now.instant.ns - client.last_heard.ns < quiet_ns) return;
     client.closing = true;
     mark_dirty(client, clients_.id_of(index));

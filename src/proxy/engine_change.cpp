@@ -101,7 +101,8 @@ void Engine::begin_change(Link& link, Client& client, const Request& request, co
 
 Plan Engine::plan_again(const Slot& slot) noexcept {
   Plan plan{.node_key = node_key_of(slot)};
-  plan.key_is_base64 = slot.context.key_is_base64 && plan.node_key == slot.context.key;
+  plan.key_is_base64 = slot.context.key_is_base64 &&
+                       (plan.node_key == slot.context.key || sealings_[slot.sealing].keeps_base64);
   return plan;
 }
 

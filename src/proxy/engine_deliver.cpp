@@ -112,13 +112,15 @@ bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept
 // Fills the slot, and those that follow it, if clients still wait for them.
 bool Engine::fill_if_wanted(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
   Slot& slot = slots_[index];
-  if (slot.sealing != kNoSlot) return fill_sealed(index, reply);
+  if (slot.sealing != kNoSlot && sealings_[slot.sealing].seals) return fill_sealed(index, reply);
   if (slot.first_follower != kNoSlot) {
     if (!fill_followers(index, reply)) return false;
     whole = nullptr;
   }
   slot.leads = false;
   if (!slot.in_client || slot.filled) return true;
+  if (slot.sealing != kNoSlot && !reply.is_error())
+    return fill_shown(index, put_key_back(slot, reply), whole);
   return fill_shown(index, reply, whole);
 }
 
@@ -289,14 +291,23 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
   if (slot.sealing != kNoSlot) fail_sealed(slot);
   count(Counter::kRequestsFailed);
   count_in_space(slot.space, SpaceTally::kFailures);
-  if (slot.miss_on_failure) {
-    const bool text = is_text(slot);
-    const Reply miss{.code = text ? ReplyCode::kEnd : ReplyCode::kMiss,
-                     .line = text ? "END\r\n" : "EN\r\n"};
-    const bool filled = fill(index, miss, nullptr);
-    TR_ASSERT(filled);
-    return;
-  }
+  if (slot.miss_on_failure) return fill_with_miss(index);
+  fill_with_error(index, error);
+}
+
+void Engine::fill_with_miss(std::uint32_t index) noexcept {
+  const Slot& slot = slots_[index];
+  Reply miss{.code = ReplyCode::kMiss, .line = "EN\r\n"};
+  if (slot.context.command == Command::kTouch)
+    miss = {.code = ReplyCode::kTextNotFound, .line = "NOT_FOUND\r\n"};
+  else if (is_text(slot))
+    miss = {.code = ReplyCode::kEnd, .line = "END\r\n"};
+  const bool filled = fill(index, miss, nullptr);
+  TR_ASSERT(filled);
+}
+
+void Engine::fill_with_error(std::uint32_t index, WireError error) noexcept {
+  Slot& slot = slots_[index];
   if (slot.group != Slot::Group::kNone) {
     slot.failed = true;
     slot.error = slot.group == Slot::Group::kFanOut ? WireError::kFanOutFailed : error;

@@ -11,6 +11,8 @@ void Engine::serve_get(Client& client, ClientId id, Request& request) noexcept {
   std::string_view keys = request.keys;
   std::string_view key = next_word(keys);
   if (key.empty()) return answer(client, id, "END\r\n");
+  if (who_ != nullptr && !who_->hides && !may_use_all(request))
+    return deny_whole(client, id, request);
   bool first = true;
   while (!key.empty()) {
     const std::string_view next = keys.empty() ? keys : next_word(keys);
@@ -60,6 +62,7 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
     client.stream_began = true;
     if (is_key) {
       count(request.touches() ? Counter::kCmdTouch : Counter::kCmdGet);
+      if (who_ != nullptr) charge_keys(1);
       serve_key(id, request, key, key, index);
     } else if (too_long) {
       slot.miss_on_failure = false;

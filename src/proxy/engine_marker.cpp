@@ -57,8 +57,8 @@ std::uint64_t Tickets::whose(ClientId client, std::uint16_t series, std::string_
 bool Engine::names_group(const Namespace& space, std::string_view key) const noexcept {
   const std::string_view tag = group_of(key, snapshot_->pools[space.pool]);
   if (tag.size() == key.size()) return true;  // A group of one.
-  return tag.data() == key.data() + space.prefix.size() + 1 &&
-         tag.size() + space.prefix.size() + 2 == key.size();
+  const std::size_t prefix_bytes = space.prefix.size() - space.mark_bytes;
+  return tag.data() == key.data() + prefix_bytes + 1 && tag.size() + prefix_bytes + 2 == key.size();
 }
 
 // Gives the slot the marker of its key's group. `link` is that of the key's node.

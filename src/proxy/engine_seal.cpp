@@ -85,7 +85,8 @@ std::string_view Engine::veil(Slot& slot, const Request& request, const Namespac
                               std::string_view item_key, Plan& plan) noexcept {
   slot.sealing = sealings_.insert().index;
   Sealing& sealing = sealings_[slot.sealing];
-  if (request.command == Command::kMetaGet) {
+  sealing.seals = space.seal.seals();
+  if (sealing.seals && request.command == Command::kMetaGet) {
     sealing.wants_value = request.wants_value;
     std::string_view flags = request.flags;
     for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
@@ -93,7 +94,8 @@ std::string_view Engine::veil(Slot& slot, const Request& request, const Namespac
     plan.more_flags = sealing.wants_value ? (sealing.wants_flags ? "" : " f")
                                           : (sealing.wants_flags ? " v" : " v f");
   }
-  if (!space.seal.blind_keys) return item_key;
+  if (!space.seal.blind_keys)
+    return space.owner == 0 ? item_key : set_apart(sealing, request, item_key, plan);
   const std::string_view tag_ends = snapshot_->pools[space.pool].ring.hash_tag();
   const std::string_view tagged = hashed_part(item_key, tag_ends);
   const BlindedKey blinded = snapshot_->keyring->blinder().blind(

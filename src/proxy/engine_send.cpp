@@ -36,14 +36,18 @@ SpaceTally space_tally_of(const Request& request) {
 // One key of one request, whose slot is already in its client's order.
 void Engine::serve_key(ClientId id, const Request& request, std::string_view key,
                        std::string_view item_key, std::uint32_t slot) noexcept {
-  const Namespace* space = snapshot_->namespaces.find(item_key);
+  const Namespace* space =
+      snapshot_->namespaces.find(who_ == nullptr ? item_key : own_key(item_key));
   if (space == nullptr) return fail(slot, WireError::kNoPool);
   Slot& s = slots_[slot];
+  const bool has_owner = space->owner != 0;
+  if ((has_owner || who_ != nullptr) && !may_use(request, s, *space))
+    return deny(id, request, *space, item_key, slot);
   s.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());
   Plan plan{.node_key = key, .key_is_base64 = request.key_is_base64};
   const bool seals = space->seal.seals();
   const Target target =
-      target_of(*space, seals ? veil(s, request, *space, item_key, plan) : item_key);
+      target_of(*space, seals || has_owner ? veil(s, request, *space, item_key, plan) : item_key);
   count_in_space(s.space, space_tally_of(request));
   s.touches = request.touches();
   const bool reads = request.verb() == Verb::kGet && request.wants_value && !request.has_vivify;
@@ -125,11 +129,12 @@ void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t 
   if (request.command == Command::kMetaArithmetic && request.quiet && request.has_vivify)
     send_probe(link, plan, index);
   plan.opaque = slot.opaque = link.next_opaque++ & 0xFF'FFFF;
-  const bool seals = slot.sealing != kNoSlot && !sealings_[slot.sealing].sends_as_is;
+  const bool veils = slot.sealing != kNoSlot;
+  const bool seals = veils && sealings_[slot.sealing].seals && !sealings_[slot.sealing].sends_as_is;
   // What mg gives back for k is the item's key as it was made, which may be base64 where this
   // request is not, and the reverse. As bytes it is harmless unless these would end the line.
   // (Between a sealed value's flags they would be looked through.)
-  plan.echo_key = !seals && request.command == Command::kMetaGet && request.wants_key &&
+  plan.echo_key = !veils && request.command == Command::kMetaGet && request.wants_key &&
                   request.item_key.find('\n') == std::string_view::npos;
   link.unchecked = slot.plain_reply;
 

@@ -8,6 +8,7 @@
 #include "base/assert.hpp"
 #include "proxy/engine.hpp"
 #include "seal/blind.hpp"
+#include "seal/bytes.hpp"
 
 namespace tokenring {
 
@@ -31,16 +32,22 @@ void begin_key_stream(Client& client, const Request& request) {
   client.stream_began = false;
 }
 
+// Whether the value is there that a storage command announces, or will not be waited for.
+bool is_whole(const Request& request, std::size_t behind_line, const Limits& limits) {
+  return request.verb() != Verb::kSet || request.value_bytes > limits.value_bytes_max ||
+         behind_line >= std::size_t{request.value_bytes} + kCrLf.size();
+}
+
 }  // namespace
 
 // What memcached counts for an item (ITEM_ntotal of 1.6.18): header, CAS, key with its NUL, flags
 // where there are any, value with its CR LF. Its -I is in terms of this, and so is our limit: a
 // node would refuse the value too, but would drop the old item with it whatever the command was.
-std::size_t Engine::item_bytes(const Request& request) const noexcept {
+std::size_t Engine::item_bytes(const Request& request) noexcept {
   std::size_t key_bytes = request.item_key.size();
   std::size_t value_bytes = request.value_bytes;
   if (snapshot_->keys != nullptr) {
-    const Namespace* space = snapshot_->namespaces.find(request.item_key);
+    const Namespace* space = snapshot_->namespaces.find(own_key(request.item_key));
     if (space != nullptr && space->seal.seals())
       value_bytes += sealed_size(0, space->tokens.revocation == Revocation::kGeneration);
     if (space != nullptr && space->seal.blind_keys)
@@ -55,13 +62,15 @@ ParseLimits Engine::parse_limits() const noexcept {
 }
 
 // A key that is longer than a node takes, in a namespace that does not hide it.
-bool Engine::is_too_long(std::string_view key, std::string_view item_key) const noexcept {
-  if (key.size() <= kKeyBytesMax) return false;
-  const Namespace* space = snapshot_->namespaces.find(item_key);
+bool Engine::is_too_long(std::string_view key, std::string_view item_key) noexcept {
+  std::size_t mark_bytes = who_ == nullptr ? 0 : who_->mark.size();
+  if (mark_bytes > 0 && key.data() != item_key.data()) mark_bytes = base64_size(mark_bytes);
+  if (key.size() + mark_bytes <= kKeyBytesMax) return false;
+  const Namespace* space = snapshot_->namespaces.find(own_key(item_key));
   return space == nullptr || !space->seal.blind_keys || key.size() > kLongKeyBytesMax;
 }
 
-bool Engine::has_key_too_long(const Request& request) const noexcept {
+bool Engine::has_key_too_long(const Request& request) noexcept {
   if (is_too_long(request.key, request.item_key)) return true;
   if (!is_text_get(request.command)) return false;
   std::string_view keys = request.keys;
@@ -87,6 +96,8 @@ std::size_t Engine::serve_input(Client& client, ClientId id, std::string_view in
   std::size_t used = 0;
   std::uint32_t served = 0;
   client.needed = 0;
+  who_ = nullptr;
+  if (client.session != nullptr) begin_session_input(client);
   while (used < in.size()) {
     if (client.closing) return in.size();
     if (++served > kRequestsFirst) {
@@ -124,6 +135,8 @@ std::size_t Engine::serve_one(Client& client, ClientId id, std::string_view in) 
       client.mode = Client::Mode::kRequests;
       return lf + 1;
     }
+    case Client::Mode::kLogin:
+      return serve_login(client, id, in);
   }
   Request request;
   const ParsedRequest parsed = parse_request(in, request, parse_limits());
@@ -131,9 +144,14 @@ std::size_t Engine::serve_one(Client& client, ClientId id, std::string_view in) 
     case ParsedRequest::Kind::kIncomplete:
       return 0;
     case ParsedRequest::Kind::kRequest: {
-      if (snapshot_->has_blind_keys && has_key_too_long(request)) {
+      if ((snapshot_->has_blind_keys || who_ != nullptr) && has_key_too_long(request)) {
         if (!request.quiet || request.dialect() == Dialect::kMeta)
           answer(client, id, line_of(WireError::kBadLine));
+        return parsed.consumed;
+      }
+      if (who_ != nullptr && is_whole(request, in.size() - parsed.consumed, snapshot_->limits) &&
+          !is_within_rate(request)) {
+        refuse_over_rate(client, id, request);
         return parsed.consumed;
       }
       if (request.keys.size() > kKeysAtOnceBytes && request.wants_value) {
@@ -149,6 +167,11 @@ std::size_t Engine::serve_one(Client& client, ClientId id, std::string_view in) 
       return client.mode == Client::Mode::kSwallow ? parsed.consumed : whole;
     }
     case ParsedRequest::Kind::kKeyStream:
+      if (who_ != nullptr && !is_within_rate(request)) {
+        refuse_over_rate(client, id, request);
+        client.mode = Client::Mode::kSkipLine;
+        return parsed.consumed;
+      }
       begin_key_stream(client, request);
       return parsed.consumed;
     case ParsedRequest::Kind::kError:
@@ -240,6 +263,7 @@ void Engine::serve(Client& client, ClientId id, Request& request) noexcept {
     case Verb::kDebug:
       break;
     case Verb::kLocal:
+      if (who_ != nullptr && !may_locally(request)) return deny_whole(client, id, request);
       return serve_local(client, id, request);
     case Verb::kRefused:
       if (request.quiet) return;

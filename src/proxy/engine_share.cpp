@@ -38,7 +38,7 @@ bool Engine::follow(Link& link, const Request& request, std::string_view item_ke
   Slot& slot = slots_[index];
   if (place != kNoSlot && slots_.has(place)) {
     Slot& leader = slots_[place];
-    if (leader.leads && leader.link == id_of(link).index &&
+    if (leader.leads && leader.link == id_of(link).index && leader.space == slot.space &&
         leader.context.key == slot.context.key && leader.context.command == request.command &&
         leader.context.flags == request.flags &&
         leader.context.key_is_base64 == request.key_is_base64) {

@@ -17,9 +17,10 @@ namespace tokenring {
 namespace {
 
 // What a client of a memcached takes for the state of its own end of the wire.
-constexpr std::array kOwnCounters = {Counter::kCurrConnections, Counter::kTotalConnections,
+constexpr std::array kOwnCounters = {Counter::kCurrConnections,     Counter::kTotalConnections,
                                      Counter::kRejectedConnections, Counter::kBytesRead,
-                                     Counter::kBytesWritten};
+                                     Counter::kBytesWritten,        Counter::kAuthCmds,
+                                     Counter::kAuthErrors};
 
 constexpr std::array kQuantiles = {0.5, 0.9, 0.99, 0.999};
 constexpr std::array<std::string_view, 4> kQuantileNames = {"p50", "p90", "p99", "p999"};
@@ -173,8 +174,10 @@ std::string Engine::namespace_stats() const {
     const auto spaces = snapshot_->namespaces.all();
     for (std::size_t n = 0; n < spaces.size(); ++n)
       for (std::size_t i = 0; i < kSpaceTallyNames.size(); ++i)
-        text += fmt::format("STAT {}:{} {}\r\n", spaces[n].prefix.empty() ? "-" : spaces[n].prefix,
-                            kSpaceTallyNames[i], snapshot_->tallies->spaces.sum(n, i));
+        if (who_ == nullptr || who_->may(n, Rights::kStats))
+          text +=
+              fmt::format("STAT {}:{} {}\r\n", spaces[n].prefix.empty() ? "-" : spaces[n].prefix,
+                          kSpaceTallyNames[i], snapshot_->tallies->spaces.sum(n, i));
   }
   return text + "END\r\n";
 }

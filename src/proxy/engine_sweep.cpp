@@ -11,8 +11,9 @@ void Engine::sweep() noexcept {
     return limit_s > 0 && std::int64_t{sweeps} * kSweepMs > limit_s * 1000;
   };
   clients_.for_each([&](std::uint32_t index, Client& client) {
+    const bool logs_in = client.mode == Client::Mode::kLogin && client.slots > 0;  // It waits.
     const bool in_request = (!client.in.empty() || client.mode != Client::Mode::kRequests) &&
-                            !client.stalled && !client.closing;
+                            !client.stalled && !client.closing && !logs_in;
     const bool reads_on = !in_request || client.served != client.served_then;
     const bool writes_on = client.sendable() == 0 || client.bytes_sent != client.bytes_sent_then;
     client.slow_reads = reads_on ? 0 : client.slow_reads + 1;

@@ -1,13 +1,15 @@
-// Outbox: what an engine's owner has to do after it handed something in.
+// Outbox: what an engine's owner has to do, and what it may tell the log.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "proxy/session.hpp"
 #include "proxy/slot.hpp"
 #include "seal/blind.hpp"
 #include "tokenring/command.hpp"
@@ -33,6 +35,14 @@ struct SealEvent {
   std::array<char, kAuditCharacters> reference;  // Stands for its key.
 };
 
+// What clients that are asked who they are lead to, beside their requests.
+struct AccessWork {
+  static constexpr std::size_t kEventsMax = 8;
+
+  std::vector<AccessEvent> events;  // To be told; the first kEventsMax of a turn.
+  std::vector<LoginJob> logins;     // To be checked, then Engine::login_checked().
+};
+
 // What the engine's owner has to do. Cleared by the owner; each id stands in a list at most once.
 struct Outbox {
   std::vector<LinkId> open_links;  // Connect to link_address().
@@ -43,6 +53,7 @@ struct Outbox {
   std::vector<ClientId> close_clients;  // Were too slow or idle too long: close, client_lost().
   std::vector<NodeEvent> node_events;   // To be told, if anybody wants to know.
   std::vector<SealEvent> seal_events;   // Likewise; the first kSealEventsMax of a turn.
+  std::unique_ptr<AccessWork> access;   // Null: there is none.
 
   static constexpr std::size_t kSealEventsMax = 8;
 
@@ -50,15 +61,22 @@ struct Outbox {
     return std::tie(of.open_links, of.close_links, of.flush_links, of.flush_clients,
                     of.read_clients, of.close_clients, of.node_events, of.seal_events);
   }
+  [[nodiscard]] AccessWork& access_work() {
+    if (access == nullptr) access = std::make_unique<AccessWork>();
+    return *access;
+  }
   [[nodiscard]] bool empty() const noexcept {
-    return std::apply([](const auto&... list) { return (list.empty() && ...); }, lists(*this));
+    return access == nullptr &&
+           std::apply([](const auto&... list) { return (list.empty() && ...); }, lists(*this));
   }
   void clear() noexcept {
     std::apply([](auto&... list) { (list.clear(), ...); }, lists(*this));
+    access.reset();
   }
   void swap(Outbox& other) noexcept {
     auto theirs = lists(other);
     lists(*this).swap(theirs);
+    access.swap(other.access);
   }
 };
 

@@ -1,4 +1,4 @@
-// Sealing: what a request in a sealed namespace keeps beside its slot.
+// Sealing: what a request in a sealed namespace, or in one with an owner, keeps beside its slot.
 #pragma once
 
 #include <array>
@@ -79,6 +79,8 @@ struct Sealing {
 
   std::array<char, kKeyBytesMax> node_key_text;
   std::size_t node_key_size = 0;  // 0: the node sees the key as the client sent it.
+  bool seals = true;              // Else only the key is another one.
+  bool keeps_base64 = false;      // The node's key is base64, as the client's is.
   bool wants_value = false;       // mg: v was the client's own wish,
   bool wants_flags = false;       // and f.
   bool drops_value = false;       // The token is over already: what is stored is empty.

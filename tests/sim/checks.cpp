@@ -5,6 +5,7 @@
 #include <array>
 
 #include "seal/blind.hpp"
+#include "who.hpp"
 #include "world.hpp"
 
 namespace tokenring::sim {
@@ -49,12 +50,14 @@ std::string World::check_lives() {
 
 // The key as nodes know it.
 std::string World::node_key(const std::string& key) const {
-  if (!options_.blinded) return key;
+  const std::string mark = options_.asks ? mark_of(writer_of(key)) : std::string();
+  if (!options_.blinded) return mark + key;
   const std::string_view tag_ends = snapshot_->pools[0].ring.hash_tag();
   const std::string_view tag = hashed_part(key, tag_ends);
+  const std::string space = mark + std::string(kCappedPrefix);
   std::string hidden(kKeyBytesMax, ' ');
   const BlindedKey blinded = snapshot_->keyring->blinder().blind(
-      {.space = kCappedPrefix, .key = key, .tag = tag.size() == key.size() ? "" : tag}, tag_ends,
+      {.space = space, .key = key, .tag = tag.size() == key.size() ? "" : tag}, tag_ends,
       hidden.data());
   hidden.resize(blinded.size);
   return hidden;

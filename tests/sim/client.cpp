@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "who.hpp"
+
 namespace tokenring::sim {
 
 namespace {
@@ -28,8 +30,12 @@ std::string Client::key_to_read() {
                 static_cast<int>(random_.below(kKeys)));
 }
 
+bool Client::may_see(const std::string& key) const {
+  return !rules_.asks || sim::may_see(number_, key);
+}
+
 Floor Client::floor_of(const std::string& key) {
-  if (rules_.faults || rules_.loses || rules_.limits) return {};
+  if (!may_see(key) || rules_.faults || rules_.loses || rules_.limits) return {};
   const bool own = std::find(keys_.begin(), keys_.end(), key) != keys_.end();
   Floor floor = own ? sent_[key] : facts_->acked[key];
   // Without evictions what was written is there, but under a cap it may be over, and another client
@@ -42,6 +48,23 @@ std::vector<Floor> Client::floors_of(const std::vector<std::string>& keys) {
   std::vector<Floor> floors;
   for (const std::string& key : keys) floors.push_back(floor_of(key));
   return floors;
+}
+
+std::string Client::log_in() {
+  if (!rules_.asks) return {};
+  std::string out;
+  const auto add = [&](const std::string& password, const char* answer) {
+    const std::string value = fmt::format("{} {}", user_of(number_), password);
+    expect_lines("login", {answer});
+    out += fmt::format("set login 0 0 {}\r\n{}\r\n", value.size(), value);
+  };
+  if (writes_ == 0 && random_.one_in(3)) {
+    expect_lines("too early", {"CLIENT_ERROR unauthenticated"});
+    out += fmt::format("get {}\r\n", any_key());
+    add("wrong", "CLIENT_ERROR authentication failure");
+  }
+  add(password_of(number_), "STORED");
+  return out;
 }
 
 std::string Client::set() {
@@ -188,7 +211,8 @@ std::string Client::stats() {
 
 // Its own older values are over for it.
 std::string Client::flush_all() {
-  if (!rules_.expires) return "verbosity 1 noreply\r\n";
+  const bool may_not = rules_.asks && kind_of(number_) == Kind::kOwner;
+  if (!rules_.expires || may_not) return "verbosity 1 noreply\r\n";
   for (const std::string& key : keys_) will_be(key, {.least = writes_ + 1, .gone = true});
   if (random_.one_in(3)) return "flush_all noreply\r\n";
   expect_lines("flush_all", {"OK"});

@@ -28,6 +28,7 @@ struct Rules {
   bool lies = false;        // An error line, which has no opaque, may be another request's.
   bool get_errors = false;  // A failed text get may say SERVER_ERROR; else it says END.
   bool limits = false;      // Clients may be told that there is no room.
+  bool asks = false;        // Who a client is decides what it may see and do; see who.hpp.
   std::size_t value_bytes_max = 4096;
   std::uint32_t clients = 1;
 };
@@ -52,6 +53,8 @@ class Client {
  public:
   Client(std::uint32_t number, std::uint64_t seed, Rules rules, std::shared_ptr<Facts> facts);
 
+  // Bytes of what says who it is, where that is asked.
+  [[nodiscard]] std::string log_in();
   // Bytes of one or more further requests.
   [[nodiscard]] std::string more_requests();
   // Takes what the proxy sent; returns what is wrong with it, or nothing.
@@ -77,6 +80,7 @@ class Client {
   void expect_change(std::string what, std::vector<std::string> lines, const std::string& key);
   [[nodiscard]] static std::string value_of(const std::string& key, std::uint64_t write);
   [[nodiscard]] bool is_failure(std::string_view line) const;
+  [[nodiscard]] bool may_see(const std::string& key) const;
   // As of what was sent so far by this client, and acknowledged to the others.
   [[nodiscard]] Floor floor_of(const std::string& key);
   [[nodiscard]] std::vector<Floor> floors_of(const std::vector<std::string>& keys);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "client.hpp"
+#include "who.hpp"
 
 namespace tokenring::sim {
 
@@ -45,6 +46,7 @@ std::string shown(std::string_view bytes) {
   return text;
 }
 
+constexpr std::string_view kAccessDenied = "CLIENT_ERROR access denied";
 constexpr std::string_view kBusy = "SERVER_ERROR too many requests in flight";
 constexpr std::string_view kNoMemory = "SERVER_ERROR out of memory storing object";
 constexpr std::string_view kNotANumber =
@@ -61,6 +63,8 @@ constexpr std::array<std::string_view, 6> kNodeFailures = {
 }  // namespace
 
 bool Client::is_failure(std::string_view line) const {
+  const Kind kind = kind_of(number_);
+  if (rules_.asks && line == kAccessDenied) return kind == Kind::kLimited || kind == Kind::kOwner;
   if (line == kFanOutFailed) return rules_.faults || rules_.limits;
   if (line == kBusy || line == kNoMemory) return rules_.limits;
   if (rules_.lies && line == kNotANumber) return true;
@@ -79,6 +83,7 @@ std::string Client::value_of(const std::string& key, std::uint64_t write) {
 }
 
 bool Client::value_is_possible(const std::string& key, Floor floor, std::string_view value) const {
+  if (!may_see(key)) return false;
   // What change() appends; no value ends in one otherwise.
   value = value.substr(0, value.find_last_not_of('+') + 1);
   const std::size_t bar = value.find('|');
@@ -230,7 +235,7 @@ Client::Verdict Client::read_stats(std::string_view& in) const {
   while (true) {
     std::string_view line;
     if (!take_line(in, line)) return Verdict::kMore;
-    if (line == "END") return Verdict::kDone;
+    if (line == "END" || (line == kAccessDenied && is_failure(line))) return Verdict::kDone;
     if (!line.starts_with("STAT ") || words_of(line).size() < 3) return Verdict::kWrong;
   }
 }

@@ -8,6 +8,7 @@
 
 #include "../unit/seal_keys.hpp"
 #include "client.hpp"
+#include "who.hpp"
 
 namespace tokenring::sim {
 
@@ -66,7 +67,10 @@ std::shared_ptr<const Snapshot> snapshot_of(const Options& options, const Choice
     capped.seal.compress = options.blinded;
     snapshot->keyring = Keyring::parse(choice.keys, "keys").value();
   }
-  snapshot->namespaces = NamespaceTable({everything, capped});
+  std::vector<Namespace> spaces{everything, capped};
+  if (options.asks) add_owned_spaces(options.clients, spaces);
+  snapshot->namespaces = NamespaceTable(std::move(spaces));
+  if (options.asks) ask_who(options.clients, *snapshot);
   if (options.sealed) {
     std::vector<std::string> names;
     for (const Namespace& space : snapshot->namespaces.all()) names.push_back(space.prefix);
@@ -118,6 +122,7 @@ Options Options::of(std::uint64_t seed) {
   options.drains = random.one_in(6);
   options.sealed = random.one_in(2);
   options.blinded = options.sealed && random.one_in(2);
+  options.asks = random.one_in(3);
   options.requests = 20 + static_cast<std::uint32_t>(random.below(80));
   return options;
 }
@@ -137,7 +142,8 @@ std::string Options::text() const {
                                                 {time_limits, "time limits"},
                                                 {sealed, "sealed"},
                                                 {blinded, "blinded"},
-                                                {drains, "drains"}};
+                                                {drains, "drains"},
+                                                {asks, "identities"}};
   for (const auto& [is_on, name] : parts)
     if (is_on) text += fmt::format(", {}", name);
   return text + ")";

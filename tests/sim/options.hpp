@@ -30,6 +30,7 @@ struct Options {
   bool sealed = false;         // The capped namespace is; with reloads its keys rotate.
   bool blinded = false;        // And nodes do not see its keys.
   bool drains = false;         // Clients are asked to come again.
+  bool asks = false;           // Clients are asked who they are; see who.hpp.
   std::uint32_t requests = 0;  // Of each client, about.
 
   [[nodiscard]] static Options of(std::uint64_t seed);

@@ -83,7 +83,7 @@ void World::leave_or_come_again(Peer& peer) {
     failure_ = "drained before the answer to " + peer.client->first_outstanding();
   engine_->client_lost(*peer.id);
   peer.id.reset();
-  if (peer.client->outstanding() == 0 && peer.to_proxy.empty()) peer.id = engine_->open_client();
+  if (peer.client->outstanding() == 0 && peer.to_proxy.empty()) come(peer);
 }
 
 void World::heal() {

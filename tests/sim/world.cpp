@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+
+#include "who.hpp"
 
 namespace tokenring::sim {
 
@@ -30,6 +33,7 @@ World::World(const Options& options)
                     .lies = options.lies,
                     .get_errors = !options.failure_is_miss || options.reloads,
                     .limits = options.tight,
+                    .asks = options.asks,
                     .value_bytes_max = kValueBytesMax,
                     .clients = options.clients};
   const auto facts = std::make_shared<Facts>();
@@ -37,11 +41,24 @@ World::World(const Options& options)
     Peer& peer = peers_.emplace_back();
     peer.number = i;
     peer.client = std::make_unique<Client>(i, random_.next(), rules, facts);
-    peer.id = engine_->open_client();
+    come(peer);
   }
 }
 
 World::~World() = default;
+
+void World::come(Peer& peer) {
+  peer.id = engine_->open_client(0, peer_of(peer.number));
+  peer.to_proxy = peer.client->log_in();
+}
+
+void World::check_login() {
+  if (logins_.empty() || !random_.one_in(8)) return;
+  LoginJob job = std::move(logins_.front());
+  logins_.erase(logins_.begin());
+  job.check();
+  engine_->login_checked(std::move(job), now_);
+}
 
 void World::advance(std::int64_t ms) {
   const std::int64_t seconds_before = now_.instant.ns / 1'000'000'000;
@@ -58,6 +75,8 @@ void World::carry_out() {
     std::swap(work, engine_->outbox());
     for (const LinkId id : work.close_links)
       if (id.index < pipes_.size() && pipes_[id.index].id == id) pipes_[id.index].open = false;
+    std::vector<LoginJob>& logins = work.access_work().logins;
+    std::move(logins.begin(), logins.end(), std::back_inserter(logins_));
     for (const ClientId id : work.close_clients) kick(id);
     for (const LinkId id : work.open_links) open(id);
     for (const LinkId id : work.flush_links)
@@ -212,6 +231,7 @@ void World::step() {
   } else {
     change_something();
   }
+  check_login();
   engine_->end_turn(now_);
   carry_out();
 }

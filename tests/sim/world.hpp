@@ -71,6 +71,8 @@ class World {
   void open(LinkId id);
   void change_something();
   void reload();
+  void come(Peer& peer);
+  void check_login();
   void kick(ClientId id);
   void leave_or_come_again(Peer& peer);
   [[nodiscard]] bool settled() const;
@@ -107,6 +109,7 @@ class World {
   std::vector<Pipe> pipes_;
   std::vector<Peer> peers_;
   std::unique_ptr<Engine> engine_;
+  std::vector<LoginJob> logins_;  // That somebody computes.
   bool healing_ = false;
   std::string failure_;
 };

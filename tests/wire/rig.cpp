@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <stdexcept>
 
@@ -54,7 +55,8 @@ Rig::Rig(const RigOptions& options)
                                                      .entropy = options.entropy,
                                                      .latencies = &board_.latencies[0]},
                                        now_)),
-      nodes_(options.nodes * options.pool.links_per_node + options.gutter_nodes) {
+      nodes_(options.nodes * options.pool.links_per_node + options.gutter_nodes),
+      who_comes_(options.peer) {
   turn();
 }
 
@@ -70,7 +72,7 @@ ClientPeer& Rig::client(unsigned index) {
   ClientPeer& peer = clients_[index];
   if (!peer.open) {
     peer.open = true;
-    peer.id = engine_->open_client();
+    peer.id = engine_->open_client(0, who_comes_ ? who_comes_(index) : Peer());
   }
   return peer;
 }
@@ -197,6 +199,9 @@ void Rig::turn() {
     std::swap(work, engine_->outbox());
     for (const LinkId id : work.close_links)
       if (nodes_[id.index].link == id) nodes_[id.index].connected = false;
+    AccessWork& access = work.access_work();
+    std::move(access.events.begin(), access.events.end(), std::back_inserter(access_events_));
+    std::move(access.logins.begin(), access.logins.end(), std::back_inserter(logins_));
     for (const ClientId id : work.close_clients)
       if (ClientPeer* peer = peer_of(id))
         client_close(static_cast<unsigned>(peer - clients_.data()));

@@ -25,6 +25,7 @@ struct RigOptions {
   bool coalesce = false;
   std::function<void(Snapshot&)> adjust = {};  // The last word on the snapshot.
   Entropy* entropy = nullptr;
+  std::function<Peer(unsigned client)> peer = {};  // Who comes, where somebody asks.
 };
 
 struct ClientPeer {
@@ -68,6 +69,10 @@ class Rig {
   [[nodiscard]] std::uint64_t counted(Counter counter) const noexcept {
     return board_.sum(static_cast<std::size_t>(counter));
   }
+  // What the engine told since this was last cleared.
+  [[nodiscard]] std::vector<AccessEvent>& access_events() noexcept { return access_events_; }
+  // Passwords that wait to be checked; then Engine::login_checked().
+  [[nodiscard]] std::vector<LoginJob>& logins() noexcept { return logins_; }
   [[nodiscard]] const CounterBoard& board() const noexcept { return board_; }
   [[nodiscard]] Now now() const noexcept { return now_; }
   // Characters, then three digits, so that node `owner` owns the key.
@@ -105,6 +110,9 @@ class Rig {
   std::unique_ptr<Engine> engine_;
   std::vector<ClientPeer> clients_;
   std::vector<NodePeer> nodes_;
+  std::function<Peer(unsigned)> who_comes_;
+  std::vector<AccessEvent> access_events_;
+  std::vector<LoginJob> logins_;
   Pieces client_pieces_;
   Pieces node_pieces_;
 };

@@ -1,0 +1,186 @@
+// What a client may: its rights in a key's namespace, keys of its own, and how much it may ask for.
+//
+//   serve_one: is_within_rate -> serve_key: own_key -> its namespace -> may_use, or deny
+//
+// All of it is for clients that are asked who they are (`who_`).
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.hpp"
+#include "proxy/engine.hpp"
+#include "seal/bytes.hpp"
+#include "tokenring/keyring.hpp"
+#include "wire/numbers.hpp"
+
+namespace tokenring {
+
+namespace {
+
+// What costs nothing, and is waited for by clients that count on an answer.
+bool is_free(const Request& request) {
+  return request.verb() == Verb::kLocal && request.command != Command::kStats &&
+         request.command != Command::kFlushAll;
+}
+
+std::uint64_t count_keys(const Request& request) {
+  std::uint64_t count = 0;
+  std::string_view keys = request.keys;
+  if (is_text_get(request.command))
+    while (!next_word(keys).empty()) ++count;
+  return std::max<std::uint64_t>(count, 1);
+}
+
+bool is_hidden(const Request& request) {
+  return request.quiet && request.dialect() == Dialect::kText;
+}
+
+}  // namespace
+
+// Takes what the request costs, or says that it is too much at this time.
+bool Engine::is_within_rate(const Request& request) noexcept {
+  const Quota& quota = who_->quota;
+  if (!quota.any_rate() || is_free(request)) return true;
+  const bool open =
+      (quota.requests_per_second == 0 ||
+       who_->use->requests.is_open(shared_now(), quota.burst_ms)) &&
+      (quota.bytes_per_second == 0 || who_->use->bytes.is_open(shared_now(), quota.burst_ms));
+  if (open) charge_keys(count_keys(request));
+  return open;
+}
+
+void Engine::charge_keys(std::uint64_t n) noexcept {
+  if (who_->quota.requests_per_second > 0)
+    who_->use->requests.take(n, who_->quota.requests_per_second, shared_now());
+}
+
+void Engine::charge_bytes(const Client& client, std::size_t n) noexcept {
+  const Identity& who = *client.session->who;
+  if (who.quota.bytes_per_second > 0)
+    who.use->bytes.take(n, who.quota.bytes_per_second, shared_now());
+}
+
+// What belongs to the request is dropped, so that the next one is met.
+void Engine::refuse_over_rate(Client& client, ClientId id, const Request& request) noexcept {
+  count(Counter::kRateLimited);
+  tell_access(AccessEvent::Kind::kRateLimited, client, request.command);
+  if (!is_hidden(request)) answer(client, id, line_of(WireError::kRateLimited));
+  if (request.verb() == Verb::kSet) {
+    client.mode = Client::Mode::kSwallow;
+    client.swallow = std::uint64_t{request.value_bytes} + 2;
+  }
+}
+
+// The key among all keys: behind the mark of its owner, if it has one. Valid until the next call.
+std::string_view Engine::own_key(std::string_view item_key) noexcept {
+  if (who_ == nullptr || who_->mark.empty()) return item_key;
+  own_key_.assign(who_->mark).append(item_key);
+  return own_key_;
+}
+
+// Keys of an owner are nobody else's, whichever way their names are written.
+bool Engine::may_use(const Request& request, const Slot& slot,
+                     const Namespace& space) const noexcept {
+  if (who_ == nullptr) return space.owner == 0;
+  const Rights needed = slot.refuses_value ? Rights::kWrite : rights_needed(request);
+  const auto index = static_cast<std::size_t>(&space - snapshot_->namespaces.all().data());
+  return space.owner == who_->owner && who_->may(index, needed);
+}
+
+// A text get is answered as a whole, so it is refused as a whole.
+bool Engine::may_use_all(const Request& request) noexcept {
+  const Slot any;
+  std::string_view keys = request.keys;
+  for (std::string_view key = next_word(keys); !key.empty(); key = next_word(keys)) {
+    const Namespace* space = snapshot_->namespaces.find(own_key(key));
+    if (space != nullptr && !may_use(request, any, *space)) return false;
+  }
+  return true;
+}
+
+// Commands without a key: what they tell or do is of all that nodes have.
+bool Engine::may_locally(const Request& request) const noexcept {
+  if (request.command == Command::kFlushAll) return who_->may_everywhere(Rights::kFlush);
+  if (request.command != Command::kStats) return true;
+  std::string_view rest = request.keys;
+  const std::string_view group = next_word(rest);
+  if (group == "namespaces") return who_->may_somewhere(Rights::kStats);
+  const Rights needed = group == "reset" ? Rights::kStats | Rights::kFlush : Rights::kStats;
+  return who_->may_everywhere(needed);
+}
+
+// What may not be read is a miss, where it is hidden, and so it is to clients that nobody asks.
+void Engine::deny(ClientId id, const Request& request, const Namespace& space,
+                  std::string_view item_key, std::uint32_t index) noexcept {
+  count(Counter::kAccessDenied);
+  tell_access(AccessEvent::Kind::kDenied, *clients_.find(id), request.command, &space, item_key);
+  const bool reads = request.verb() == Verb::kGet || request.verb() == Verb::kDebug;
+  if (reads && (who_ == nullptr || who_->hides)) return fill_with_miss(index);
+  slots_[index].refuses_value = false;
+  fill_with_error(index, WireError::kAccessDenied);
+}
+
+void Engine::deny_whole(Client& client, ClientId id, const Request& request) noexcept {
+  count(Counter::kAccessDenied);
+  tell_access(AccessEvent::Kind::kDenied, client, request.command);
+  if (!is_hidden(request)) answer(client, id, line_of(WireError::kAccessDenied));
+}
+
+// Neither a key nor what a client calls itself goes into a log.
+void Engine::tell_access(AccessEvent::Kind kind, const Client& client, Command command,
+                         const Namespace* space, std::string_view item_key) noexcept {
+  std::vector<AccessEvent>& events = outbox_.access_work().events;
+  if (events.size() == AccessWork::kEventsMax) return;
+  AccessEvent& event = events.emplace_back();
+  event.kind = kind;
+  event.command = command;
+  if (client.session != nullptr) {
+    event.identity = client.session->who->name;
+    event.peer = text_of(client.session->peer);
+  }
+  if (space == nullptr) return;
+  event.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());
+  if (snapshot_->keyring == nullptr) return;
+  event.has_reference = true;
+  snapshot_->keyring->audit().refer({.space = space->prefix, .key = item_key},
+                                    event.reference.data());
+}
+
+// ---- Keys of an owner at a node
+
+// The name that an owner's key has at a node, into the plan; returns it as bytes, for the ring.
+std::string_view Engine::set_apart(Sealing& sealing, const Request& request,
+                                   std::string_view item_key, Plan& plan) noexcept {
+  const std::string_view own = own_key(item_key);
+  char* const to = sealing.node_key_text.data();
+  if (request.key_is_base64) {
+    sealing.keeps_base64 = true;
+    sealing.node_key_size = base64_size(own.size());
+    TR_ASSERT(sealing.node_key_size <= sealing.node_key_text.size());
+    encode_key_base64({reinterpret_cast<const unsigned char*>(own.data()), own.size()}, to);
+  } else {
+    sealing.node_key_size = own.size();
+    TR_ASSERT(sealing.node_key_size <= sealing.node_key_text.size());
+    std::memcpy(to, own.data(), own.size());
+  }
+  plan.node_key = sealing.node_key();
+  return own;
+}
+
+// A node's reply as one about the client's own key. Valid until the next call.
+Reply Engine::put_key_back(const Slot& slot, const Reply& reply) noexcept {
+  Reply shown = reply;
+  std::string_view rest = reply.rest;
+  if (reply.code == ReplyCode::kTextValue) {
+    revealed_.assign("VALUE ").append(slot.context.key).append(" ").append(rest).append("\r\n");
+    shown.line = revealed_;
+  } else if (reply.code == ReplyCode::kDebug) {
+    // Mark and key. What was asked for in base64 comes back as it was made.
+    if (next_word(rest) != node_key_of(slot) && !slot.context.key_is_base64) return shown;
+    revealed_.assign("ME ").append(slot.context.key).append(" ").append(rest).append("\r\n");
+    shown.line = revealed_;
+    shown.rest = std::string_view(revealed_).substr(3, revealed_.size() - 5);
+  }
+  return shown;
+}
+
+}  // namespace tokenring

@@ -1,0 +1,59 @@
+// What an engine is made with, and small things that it keeps.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/slab.hpp"
+#include "proxy/counters.hpp"
+#include "proxy/latency.hpp"
+#include "proxy/slot.hpp"
+#include "proxy/stats_sum.hpp"
+#include "seal/password.hpp"
+#include "tokenring/envelope.hpp"
+#include "tokenring/units.hpp"
+
+namespace tokenring {
+
+struct EngineOptions {
+  std::uint64_t seed = 1;  // For jitter; differs between workers.
+  std::uint32_t worker = 0;
+  CounterBoard* board = nullptr;     // For stats; must outlive the engine.
+  Counters* counters = nullptr;      // This worker's own; must outlive the engine.
+  Entropy* entropy = nullptr;        // Null: the operating system's. Must outlive the engine.
+  LatencyBook* latencies = nullptr;  // Likewise; null: none are kept.
+  std::int64_t started_s = 0;        // Unix time of the process's start.
+};
+
+// The answers of all nodes to one `stats`, on their way to be one.
+struct Gather {
+  SlabId slot;  // The client's.
+  std::string group;
+  StatsSum sum;
+  std::uint32_t waiting = 0;
+  std::uint32_t missing = 0;  // Nodes that are down, failed or refused.
+};
+
+// Replies of this turn: `since` their requests were read, in which turn.
+struct Served {
+  Instant since;
+  std::uint32_t turn = 0;
+  std::uint16_t space = Slot::kNoSpace;
+  LatencyKind kind = LatencyKind::kOther;
+  std::uint32_t count = 0;
+};
+
+// A get that waits for another one's fetch.
+struct Waiting {
+  SlabId slot;
+  Instant at;
+};
+
+// Passwords that fitted a salted hash, so that it need not be computed again.
+struct Remembered {
+  Mac mac;
+  std::string user;
+  PasswordHash hash;
+};
+
+}  // namespace tokenring
