@@ -21,11 +21,13 @@ def table(name, **keys):
 
 
 class TlsCase(Case):
+    extra = ""  # In the table of the address with TLS.
+
     def setUp(self):
         self.authority = Authority(self)
 
     def config(self, plain, secure, front, more=""):
-        return (f'listen = ["127.0.0.1:{plain}", {{ address = "127.0.0.1:{secure}", tls = "front" }}]\n'
+        return (f'listen = ["127.0.0.1:{plain}", {{ address = "127.0.0.1:{secure}", tls = "front"{self.extra} }}]\n'
                 f"{more}\n{front}")
 
     def front(self, pair=None, **keys):
@@ -197,6 +199,36 @@ class ClientCertificates(TlsCase):
         self.ask(self.tls(proxy), b"get k\r\n", b"END\r\n")
         self.ask(self.tls(proxy, self.authority.context(self.clients.issue("web"))), b"get k\r\n", b"END\r\n")
         self.refused(proxy, self.authority.context(self.authority.issue("web")))
+
+    def test_a_certificate_says_who_it_is(self):
+        """Also of a session that is resumed."""
+        more = ('[[namespaces]]\nprefix = "a:"\n[[namespaces]]\nprefix = "b:"\n'
+                '[[identities]]\nname = "web"\ncertificate = ["CN=web"]\nallow = [{ namespaces = ["a:"], rights = ["read", "write"] }]\n'
+                '[[identities]]\nname = "shop"\ncertificate = ["DNS:shop.internal"]\nallow = [{ namespaces = ["b:"], rights = ["read"] }]\n')
+        self.extra = ", identify = true"
+        proxy = self.secure_proxy(self.front(client_certificates="optional", client_ca=self.clients.file), more)
+        denied, stored = b"CLIENT_ERROR access denied\r\n", b"STORED\r\n"
+        for version in (V2, V3):
+            for pair, answers in ((self.clients.issue("web"), (stored, b"VA 1\r\nx\r\n", denied)),
+                                  (self.clients.issue("other", "DNS:shop.internal"), (denied, denied, b"EN\r\n"))):
+                context = self.authority.context(pair, version)
+                wire = self.tls(proxy, context)
+                for command, answer in zip((b"set a:k 0 0 1\r\nx\r\n", b"mg a:k v\r\n", b"mg b:k v\r\n"), answers):
+                    self.ask(wire, command, answer)
+            for nobody in (None, self.clients.issue("somebody")):
+                wire = self.tls(proxy, self.authority.context(nobody, version))
+                wire.send(b"mg a:k v\r\n")
+                self.assertEqual(wire.line(), b"CLIENT_ERROR unauthenticated\r\n")
+        pair = self.clients.issue("web")
+        known = ("-cert", pair.certificate, "-key", pair.key)
+        with tempfile.TemporaryDirectory() as folder:
+            for version in ("-tls1_2", "-tls1_3"):
+                kept = f"{folder}/session{version}"
+                self.s_client(proxy, version, *known, "-sess_out", kept, "-ign_eof", say=b"mn\r\nquit\r\n")
+                again = self.s_client(proxy, version, *known, "-sess_in", kept, "-ign_eof", say=b"mg a:k v\r\nmg b:k v\r\nquit\r\n")
+                self.assertIn("Reused, TLS", again)
+                self.assertIn("VA 1\r\nx", again)
+                self.assertIn("access denied", again)
 
     def test_a_ticket_is_no_way_around_another_authority(self):
         proxy = self.asking("required")
