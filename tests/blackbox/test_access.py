@@ -184,7 +184,7 @@ class Logins(Access):
             self.assertEqual(wire.until(b"END\r\n"), FAILED + b"STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n")
 
     def test_who_computes_makes_nobody_wait(self):
-        users = self.file("plain:pw\n" + passwd("slow", "pw", 3_000_000))
+        users = self.file("plain:pw\n" + passwd("slow", "pw", 300_000))
         more = '[[identities]]\nname = "all"\nuser = ["plain", "slow"]\nallow = [{ rights = ["read"] }]\n'
         proxy = self.guarded([], users, more)
         fast, slow_one, gone = (self.client(proxy) for _ in range(3))

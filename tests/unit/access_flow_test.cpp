@@ -72,7 +72,7 @@ TEST_CASE("bytes are paid for by the requests that follow") {
   world.rig().advance(1'850);
   CHECK(world.ask("version\r\nget a\r\n").ends_with("SERVER_ERROR rate limited\r\n"));
   world.rig().advance(100);
-  CHECK(world.ask("get a\r\n") == "END\r\n");
+  CHECK(world.ask("get b\r\n") == "END\r\n");
 }
 
 TEST_CASE("what happens to clients is told, without their keys") {
