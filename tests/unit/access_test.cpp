@@ -208,7 +208,9 @@ TEST_CASE("what a command needs") {
       {"ma a\r\n", Rights::kWrite},
       {"ma a v\r\n", both},
   };
-  for (const auto& [line, rights] : rows) {
+  for (const auto& row : rows) {
+    const auto& line = row.first;
+    const auto& rights = row.second;
     CAPTURE(line);
     CHECK(needed(line) == rights);
   }
