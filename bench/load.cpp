@@ -4,7 +4,6 @@
 // Open loop (--rate): requests become due at a fixed rate whatever the server does, and latency
 // counts from when a request was due, so that a stalled server cannot hide its queue.
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,6 +23,7 @@
 
 #include "load_client.hpp"
 #include "load_histogram.hpp"
+#include "load_stream.hpp"
 
 namespace tokenring::bench {
 namespace {
@@ -36,6 +36,7 @@ struct Options {
   double seconds = 5;
   double rate = 0;  // Requests per second over all clients; 0: closed loop.
   std::uint64_t seed = 1;
+  bool tls = false;
   Workload workload;
 };
 
@@ -63,12 +64,11 @@ int connect_to(const Options& options) {
   if (::connect(fd, &generic, sizeof address) != 0) fail("connect");
   const int one = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  ::fcntl(fd, F_SETFL, O_NONBLOCK);
   return fd;
 }
 
 struct Connection {
-  int fd;
+  Stream stream;
   bool wants_write = false;
   Client client;
 };
@@ -76,21 +76,19 @@ struct Connection {
 class Load {
  public:
   explicit Load(const Options& options) : options_(options), scratch_(std::size_t{1} << 18) {
+    if (options.tls) tls_ = std::make_unique<Tls>();
     epoll_ = ::epoll_create1(0);
     if (epoll_ < 0) fail("epoll_create1");
     for (std::uint32_t i = 0; i < options.clients; ++i) {
       connections_.push_back(std::make_unique<Connection>(
-          Connection{connect_to(options), false,
+          Connection{Stream(connect_to(options), tls_.get()), false,
                      Client(options.workload, tally_, fill_next_, options.seed * 1'000'003 + i)}));
       watch(*connections_.back(), EPOLL_CTL_ADD);
     }
   }
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
-  ~Load() {
-    for (const auto& connection : connections_) ::close(connection->fd);
-    ::close(epoll_);
-  }
+  ~Load() { ::close(epoll_); }
 
   void run() {
     start_ns_ = now_ns();
@@ -147,7 +145,7 @@ class Load {
     event.data.u32 = operation == EPOLL_CTL_ADD
                          ? static_cast<std::uint32_t>(connections_.size() - 1)
                          : index_of(connection);
-    if (::epoll_ctl(epoll_, operation, connection.fd, &event) != 0) fail("epoll_ctl");
+    if (::epoll_ctl(epoll_, operation, connection.stream.fd(), &event) != 0) fail("epoll_ctl");
   }
 
   std::uint32_t index_of(const Connection& connection) const {
@@ -190,7 +188,7 @@ class Load {
 
   void receive(Connection& connection) {
     Client& client = connection.client;
-    const ssize_t count = ::recv(connection.fd, scratch_.data(), scratch_.size(), 0);
+    const ssize_t count = connection.stream.receive(scratch_);
     if (count == 0) throw std::runtime_error("the server closed a connection");
     if (count < 0) {
       if (errno == EAGAIN || errno == EINTR) return;
@@ -209,8 +207,8 @@ class Load {
   void flush(Connection& connection) {
     Client& client = connection.client;
     while (client.output_begin < client.output.size()) {
-      const ssize_t count = ::send(connection.fd, client.output.data() + client.output_begin,
-                                   client.output.size() - client.output_begin, MSG_NOSIGNAL);
+      const ssize_t count =
+          connection.stream.send(std::string_view(client.output).substr(client.output_begin));
       if (count < 0) {
         if (errno != EAGAIN && errno != EINTR) fail("send");
         break;
@@ -229,6 +227,7 @@ class Load {
   }
 
   const Options& options_;
+  std::unique_ptr<Tls> tls_;  // Null: plain. Outlives the connections.
   int epoll_ = -1;
   std::vector<char> scratch_;
   Tally tally_;
@@ -264,6 +263,7 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", options.seconds, "to run");
   app.add_option("--rate", options.rate, "open loop: requests per second over all clients");
   app.add_option("--seed", options.seed, "of the keys drawn");
+  app.add_flag("--tls", options.tls, "over TLS, whatever certificate the server has");
   app.add_flag("--fill", workload.fill, "set every key once, then end");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -4,14 +4,17 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
 import time
 
-from peers import LOAD_CPU, ROOT
+from peers import LOAD_CPU, ROOT, TlsPort
 
 TICK = os.sysconf("SC_CLK_TCK")
+NO_QUESTIONS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # Takes any certificate.
+NO_QUESTIONS.check_hostname, NO_QUESTIONS.verify_mode = False, ssl.CERT_NONE
 
 
 class Workload:
@@ -45,6 +48,11 @@ WORKLOADS = {
     "idle1k-100": Workload(50, 1, 1, 10, 100, idle=1000),
     "idle10k-100": Workload(50, 1, 1, 10, 100, idle=10000),
 }
+
+
+def connect(port):
+    client = socket.create_connection(("127.0.0.1", int(port)))
+    return NO_QUESTIONS.wrap_socket(client) if isinstance(port, TlsPort) else client
 
 
 def cpu_ns(pid):
@@ -94,7 +102,7 @@ class OwnLoad:
 
     def _call(self, port, prefix, w, *more, limit):
         argv = ["taskset", "-c", LOAD_CPU, self.binary, "--port", port, "--prefix", prefix, "--keys", w.keys,
-                "--size", w.size, *more]
+                "--size", w.size, *(["--tls"] if isinstance(port, TlsPort) else []), *more]
         done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=limit, check=False)
         if not done.stdout:
             raise RuntimeError(done.stderr.strip())
@@ -125,7 +133,7 @@ class Memtier:
             argv = ["taskset", "-c", LOAD_CPU, "memtier_benchmark", "-s", "127.0.0.1", "-p", port, "-P",
                     "memcache_text", "-t", 1, "-d", w.size, "--key-prefix", prefix, "--key-minimum", 1,
                     "--key-maximum", w.keys, "--distinct-client-seed", "--hide-histogram", "--json-out-file",
-                    file.name, *more]
+                    file.name, *(["--tls", "--tls-skip-verify"] if isinstance(port, TlsPort) else []), *more]
             done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=limit, check=False)
             if done.returncode:
                 raise RuntimeError(done.stderr.strip()[-400:])
@@ -151,7 +159,7 @@ class IdleClients:
 
     def __enter__(self):
         for _ in range(self.count):
-            client = socket.create_connection(("127.0.0.1", self.port))
+            client = connect(self.port)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.sockets.append(client)
         if self.count:
@@ -217,7 +225,7 @@ def memory_of_clients(server, count=1000):
     """
     time.sleep(0.5)
     base = rss_kib(server.pid)
-    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(count)]
+    clients = [connect(server.port) for _ in range(count)]
     try:
         time.sleep(1)
         idle = rss_kib(server.pid)

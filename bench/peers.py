@@ -52,6 +52,15 @@ pool:
 {servers}
 """
 
+TLS = """
+listen = {{ address = "127.0.0.1:{port}", tls = "front" }}
+[pools.nodes]
+nodes = [{nodes}]
+[tls.front]
+certificate = "{certificate}"
+key = "{key}"
+"""
+
 SEALED = """
 [pools.nodes]
 nodes = [{nodes}]
@@ -107,11 +116,17 @@ def _die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
+class TlsPort(int):
+    """A port where TLS is spoken."""
+
+
 class Server:
     """One process on one CPU. `argv(port, write)` gives its command; write(text) -> a file's path."""
 
     def __init__(self, name, argv, cpu):
         self.name, self.port, self.files = name, free_port(), []
+        if name == "tls":
+            self.port = TlsPort(self.port)
         self.argv = ["taskset", "-c", str(cpu), *map(str, argv(self.port, self._write))]
         self.log = tempfile.TemporaryFile()
         self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=self.log,
@@ -173,6 +188,18 @@ def _sealed(nodes, binary, extra, rules=""):
                                 write(SEALED.format(nodes=addresses, keys=write(keys), rules=rules)), *extra]
 
 
+def _tls(nodes, binary, extra):
+    """The same proxy, with TLS to its clients."""
+    made = {}
+    for what, command in (("key", ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
+                          ("certificate", ["req", "-x509", "-key", "/dev/stdin", "-subj", "/CN=bench", "-days", "30"])):
+        made[what] = subprocess.run(["openssl", *command], input=made.get("key", ""), capture_output=True, text=True,
+                                    timeout=10, check=True).stdout
+    addresses = ", ".join(f'"127.0.0.1:{n.port}"' for n in nodes)
+    return lambda port, write: [binary, "--workers", 1, "-c", write(TLS.format(
+        port=int(port), nodes=addresses, certificate=write(made["certificate"]), key=write(made["key"]))), *extra]
+
+
 def _twemproxy(nodes):
     servers = "\n".join(f"   - 127.0.0.1:{n.port}:1 {n.name}" for n in nodes)
     return lambda port, write: ["nutcracker", "-c", write(TWEMPROXY.format(port=port, servers=servers)),
@@ -210,6 +237,7 @@ def available(binary, extra=()):
     found["workers2"] = lambda nodes: _tokenring(nodes, binary, extra, workers=2)
     if not extra:
         found["sealed"] = lambda nodes: _sealed(nodes, binary, extra)
+        found["tls"] = lambda nodes: _tls(nodes, binary, extra)
         found["revocable"] = lambda nodes: _sealed(nodes, binary, extra, "revocable = true")
     path = memcached_with_proxy()
     if path:
@@ -224,7 +252,7 @@ def available(binary, extra=()):
 
 
 def version_of(name, binary):
-    command = {**dict.fromkeys(("tokenring", "workers2", "sealed", "revocable"), [binary, "--version"]),
+    command = {**dict.fromkeys(("tokenring", "workers2", "sealed", "tls", "revocable"), [binary, "--version"]),
                "mcproxy": [memcached_with_proxy(), "-V"], "twemproxy": ["nutcracker", "-V"],
                "haproxy": ["haproxy", "-v"], "memcached": ["memcached", "-V"]}[name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)

@@ -20,7 +20,7 @@ test=(
   systemd man-db mandoc python3-yaml dpkg-dev
 )
 package=(debhelper dpkg-dev)
-bench=(python3 git memcached nutcracker haproxy linux-perf valgrind libbenchmark-dev)
+bench=(python3 openssl git memcached nutcracker haproxy linux-perf valgrind libbenchmark-dev)
 
 list_only=
 wanted=()
