@@ -313,7 +313,7 @@ class Reload(Case):
     def test_the_control_socket_bears_with_anyone(self):
         proxy = self.start("")
         name = f"\0tokenring/{proxy.address}"
-        for request, answer in ((b"bogus\n", b"error: unknown command\n"), (b"x" * 1000 + b"\n", b""), (b"", b""),
+        for request, answer in ((b"bogus\n", b"error: unknown command\n"), (b"x" * 10000 + b"\n", b""), (b"", b""),
                                 (b"\n", b"error: unknown command\n"), (b"go\n", b"error: unknown command\n")):
             with socket.socket(socket.AF_UNIX) as asker:
                 asker.settimeout(TIMEOUT)
