@@ -34,10 +34,10 @@ class TlsCase(Case):
         pair = pair or self.authority.server()
         return table("front", certificate=pair.certificate, key=pair.key, **keys)
 
-    def secure_proxy(self, front=None, more="", **options):
+    def secure_proxy(self, front=None, more="", *arguments, **options):
         """A proxy with an embedded node; `port` is plain, `secure` is TLS."""
         plain, secure = free_port(), free_port()
-        proxy = self.proxy((), "--listen", f"127.0.0.1:{secure}", port=plain,
+        proxy = self.proxy((), "--listen", f"127.0.0.1:{secure}", *arguments, port=plain,
                            config=self.config(plain, secure, front or self.front(), more), **options)
         proxy.secure = secure
         proxy.wait_for_control()
@@ -170,7 +170,7 @@ class Clients(TlsCase):
         self.assertEqual(wire.get(b"k"), value)
 
     def test_no_room_for_another_client(self):
-        proxy = self.secure_proxy(more="[limits]\nclients_max = 1")
+        proxy = self.secure_proxy(None, "[limits]\nclients_max = 1", "--workers", "1")
         self.ask(self.tls(proxy), b"get k\r\n", b"END\r\n")
         self.refused(proxy, self.authority.context())
 
