@@ -48,6 +48,11 @@ struct ParsedRequest {
 // ends the text, as it does for memcached.
 std::string_view next_word(std::string_view& text) noexcept;
 
+// The first of blank-separated flags that begins with `letter`, and what follows its letter; both
+// empty where there is none.
+[[nodiscard]] std::string_view find_flag(std::string_view flags, char letter) noexcept;
+[[nodiscard]] std::string_view flag_value(std::string_view flags, char letter) noexcept;
+
 struct ParsedReply {
   enum class Kind : std::uint8_t {
     kIncomplete,  // `needed` bytes in all would complete it, as far as is known now.

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "tokenring/units.hpp"
+
 namespace tokenring {
 
 // X(enumerator, code): the first word of a reply line. Text reads go upstream as text commands.
@@ -48,5 +50,7 @@ struct Reply {
 
 // The reply's opaque as a number; empty when it has none or one that is not ours.
 [[nodiscard]] std::optional<std::uint32_t> opaque_of(const Reply& reply) noexcept;
+// The item's CAS number, 0 where the reply tells none.
+[[nodiscard]] Cas cas_of(const Reply& reply) noexcept;
 
 }  // namespace tokenring

@@ -48,8 +48,6 @@ class Engine {
   // `address`: which of the addresses in `listen` it came to.
   // `peer`: who the other end is, where the snapshot asks_who() there.
   [[nodiscard]] ClientId open_client(std::uint16_t address = 0, Peer peer = {});
-  // Its certificate was verified, and says this.
-  void client_certified(ClientId id, std::vector<std::string> names, Now now) noexcept;
   // What came of one of Outbox::logins.
   void login_checked(LoginJob job, Now now) noexcept;
   [[nodiscard]] bool has_client(ClientId id) noexcept { return clients_.find(id) != nullptr; }
@@ -253,6 +251,7 @@ class Engine {
   void unpack(OpenResult& result, Buffer& plain) noexcept;
   [[nodiscard]] Reply reveal(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
   [[nodiscard]] Reply reveal_text(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
+  [[nodiscard]] Reply reveal_debug(const Slot& slot, const Reply& reply) noexcept;
   [[nodiscard]] Reply reveal_size(const Slot& slot, const Reply& reply) noexcept;
   [[nodiscard]] Reply reveal_meta(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
   void wipe_plain(Buffer& plain) noexcept;
@@ -289,6 +288,9 @@ class Engine {
   void consume(std::uint32_t slot, const Reply& reply) noexcept;
   void end_removal(std::uint32_t slot, const Reply& reply) noexcept;
   void bury(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
+  void send_control(Link& link, std::uint32_t slot, Request& write, Plan& plan,
+                    const ValueIdentity& identity, std::string_view body,
+                    std::optional<std::uint64_t> generation) noexcept;
   void end_look(std::uint32_t slot, const Reply& reply) noexcept;
   [[nodiscard]] static bool is_tombstone(const OpenResult& opened) noexcept {
     return opened.outcome == OpenOutcome::kExpired && opened.header.control;
@@ -319,7 +321,6 @@ class Engine {
                                  Marker& marker) noexcept;
   void lose_marker(std::uint32_t slot) noexcept;
   [[nodiscard]] bool awaits_marker(const Sealing& sealing) noexcept;
-  void wait_for(std::uint32_t slot, std::uint32_t aside) noexcept;
   void hold(std::uint32_t slot, const Reply& reply) noexcept;
   void go_on(std::uint32_t slot) noexcept;
   [[nodiscard]] bool is_current(const Slot& slot, const EnvelopeHeader& header) noexcept;
@@ -330,7 +331,6 @@ class Engine {
   void leave_marker(std::uint32_t marker) noexcept;
   void write_marker(std::uint32_t slot, char kind, StoreMode mode, Cas only_if) noexcept;
   void revoke(std::uint32_t slot) noexcept;
-  void tell_revoked(const Slot& slot) noexcept;
   [[nodiscard]] Entropy& entropy() noexcept {
     return options_.entropy != nullptr ? *options_.entropy : system_entropy();
   }
@@ -339,6 +339,8 @@ class Engine {
   [[nodiscard]] bool follow(Link& link, const Request& request, std::string_view item_key,
                             std::uint32_t slot) noexcept;
   void part_ways(std::string_view item_key) noexcept;
+  void wait_for(std::uint32_t slot, std::uint32_t leader) noexcept;
+  [[nodiscard]] std::uint32_t take_follower(std::uint32_t leader) noexcept;
   [[nodiscard]] bool fill_followers(std::uint32_t leader, const Reply& reply) noexcept;
   void fail_followers(std::uint32_t leader, WireError error) noexcept;
 

@@ -175,10 +175,8 @@ Reply Engine::put_key_back(const Slot& slot, const Reply& reply) noexcept {
     shown.line = revealed_;
   } else if (reply.code == ReplyCode::kDebug) {
     // Mark and key. What was asked for in base64 comes back as it was made.
-    if (next_word(rest) != node_key_of(slot) && !slot.context.key_is_base64) return shown;
-    revealed_.assign("ME ").append(slot.context.key).append(" ").append(rest).append("\r\n");
-    shown.line = revealed_;
-    shown.rest = std::string_view(revealed_).substr(3, revealed_.size() - 5);
+    if (next_word(rest) == node_key_of(slot) || slot.context.key_is_base64)
+      return reveal_debug(slot, reply);
   }
   return shown;
 }

@@ -296,13 +296,7 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
 }
 
 void Engine::fill_with_miss(std::uint32_t index) noexcept {
-  const Slot& slot = slots_[index];
-  Reply miss{.code = ReplyCode::kMiss, .line = "EN\r\n"};
-  if (slot.context.command == Command::kTouch)
-    miss = {.code = ReplyCode::kTextNotFound, .line = "NOT_FOUND\r\n"};
-  else if (is_text(slot))
-    miss = {.code = ReplyCode::kEnd, .line = "END\r\n"};
-  const bool filled = fill(index, miss, nullptr);
+  const bool filled = fill(index, miss_of(slots_[index].context.command), nullptr);
   TR_ASSERT(filled);
 }
 

@@ -8,7 +8,6 @@
 // The node keeps the lease: mg N makes an empty item, and says W to the first who asks, Z to
 // others. For text gets only; a meta client sees W and Z itself.
 #include <algorithm>
-#include <charconv>
 
 #include "proxy/engine.hpp"
 
@@ -18,19 +17,6 @@ namespace {
 
 constexpr std::int64_t kFirstPauseMs = 10;
 constexpr std::int64_t kPauseMaxMs = 80;
-
-// Of the flags that a node adds to a reply.
-bool has_flag(std::string_view flags, char wanted) {
-  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-    if (flag.size() == 1 && flag[0] == wanted) return true;
-  return false;
-}
-
-std::string_view flag_value(std::string_view flags, char wanted) {
-  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-    if (flag[0] == wanted) return flag.substr(1);
-  return {};
-}
 
 }  // namespace
 
@@ -56,11 +42,11 @@ void Engine::read_leased(Link& link, std::uint32_t index) noexcept {
 // has none yet.
 std::optional<Reply> Engine::as_text(std::uint32_t index, const Reply& reply,
                                      std::string& rest) noexcept {
-  const Reply miss{.code = ReplyCode::kEnd, .line = "END\r\n"};
+  const Reply miss = miss_of(Command::kGet);
   if (reply.code != ReplyCode::kValue) return miss;
   const bool is_stub = reply.value.empty();
-  if (is_stub && has_flag(reply.rest, 'Z') && wait_in_herd(index)) return std::nullopt;
-  if (is_stub || has_flag(reply.rest, 'W')) return miss;
+  if (is_stub && find_flag(reply.rest, 'Z') == "Z" && wait_in_herd(index)) return std::nullopt;
+  if (is_stub || find_flag(reply.rest, 'W') == "W") return miss;
   rest.assign(flag_value(reply.rest, 'f')).append(" 0 ").append(flag_value(reply.rest, 'c'));
   Reply text = reply;
   text.code = ReplyCode::kTextValue;

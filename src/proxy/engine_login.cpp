@@ -52,14 +52,6 @@ void Engine::recognise(Client& client, ClientId id) noexcept {
   client.closing = true;
 }
 
-void Engine::client_certified(ClientId id, std::vector<std::string> names, Now now) noexcept {
-  now_ = now;
-  Client* client = clients_.find(id);
-  if (client == nullptr || client->session == nullptr) return;
-  client->session->peer.certificate = std::move(names);
-  if (client->session->user.empty()) recognise(*client, id);
-}
-
 // False where the identity has as many connections as it may; then the client is who it was.
 bool Engine::become(Client& client, const Identity& who, bool even_if_full) noexcept {
   Session& session = *client.session;

@@ -8,7 +8,6 @@
 // that its answer is there first. Where keys with one tag are spread over nodes it has a node of
 // its own, and whichever answer comes first is held until the other is there.
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #define XXH_INLINE_ALL
@@ -35,14 +34,6 @@ std::string_view group_ends(const Pool& pool) {
 // What names a key's group: its hash tag, else the whole key.
 std::string_view group_of(std::string_view key, const Pool& pool) {
   return hashed_part(key, group_ends(pool));
-}
-
-// The cas among a reply's flags, 0 without one.
-Cas cas_of(std::string_view flags) {
-  Cas cas;
-  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-    if (flag[0] == 'c') std::from_chars(flag.data() + 1, flag.data() + flag.size(), cas.value);
-  return cas;
 }
 
 }  // namespace
@@ -142,7 +133,7 @@ bool Engine::learn_marker(std::uint32_t index, const Reply& reply) noexcept {
       break;
     case ReplyCode::kTextValue:
     case ReplyCode::kValue:
-      marker.cas = reply.code == ReplyCode::kValue ? cas_of(reply.rest) : Cas();
+      marker.cas = reply.code == ReplyCode::kValue ? cas_of(reply) : Cas();
       marker.state = read_marker(slot, reply.value, marker) ? Marker::State::kFound
                                                             : Marker::State::kUnreadable;
       break;
@@ -152,11 +143,7 @@ bool Engine::learn_marker(std::uint32_t index, const Reply& reply) noexcept {
       return true;
   }
   if (marker.slot == index) marker.slot = kNoSlot;
-  while (slot.first_follower != kNoSlot) {
-    const std::uint32_t waiting = slot.first_follower;
-    slot.first_follower = slots_[waiting].next_follower;
-    go_on(waiting);
-  }
+  for (std::uint32_t waiting; (waiting = take_follower(index)) != kNoSlot;) go_on(waiting);
   return true;
 }
 
@@ -202,14 +189,6 @@ bool Engine::awaits_marker(const Sealing& sealing) noexcept {
   return sealing.marker != kNoSlot && markers_[sealing.marker].state == Marker::State::kAsked;
 }
 
-// The slot goes on when what slot `aside` asks for is there.
-void Engine::wait_for(std::uint32_t index, std::uint32_t aside) noexcept {
-  Slot& slot = slots_[index];
-  slot.follows = true;
-  slot.next_follower = slots_[aside].first_follower;
-  slots_[aside].first_follower = index;
-}
-
 // Keeps the node's reply as it came.
 void Engine::hold(std::uint32_t index, const Reply& reply) noexcept {
   Buffer& held = sealings_[slots_[index].sealing].held;
@@ -224,7 +203,6 @@ void Engine::hold(std::uint32_t index, const Reply& reply) noexcept {
 // What the slot waited for is there.
 void Engine::go_on(std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
-  slot.follows = false;
   if (!slot.in_client || slot.filled) return release_if_unlisted(index);
   Buffer held = std::move(sealings_[slot.sealing].held);
   Reply reply;
@@ -296,24 +274,13 @@ void Engine::write_marker(std::uint32_t index, char kind, StoreMode mode, Cas on
   std::array<unsigned char, sizeof marker.generation> drawn;
   if (!entropy().fill(drawn)) return fail(index, WireError::kCannotSeal);
   std::memcpy(&marker.generation, drawn.data(), drawn.size());
-  std::array<char, kMarkerBytes + kCrLf.size()> sealed;
-  const SealOptions options{.generation = marker.generation, .control = true};
-  const std::size_t n =
-      sealer_->seal({.space = {slot.space}, .client_key = marker.name(), .client_flags = 0},
-                    {&kind, 1}, options, now_.unix_time, sealed.data());
-  if (n == 0) return fail(index, WireError::kCannotSeal);
-  TR_ASSERT(n == kMarkerBytes);
-  kCrLf.copy(sealed.data() + n, kCrLf.size());
   Request write;
-  write.command = Command::kSet;
   write.store_mode = mode;
   write.has_cas = only_if.value != 0;
   write.cas = only_if;
-  write.value = {sealed.data(), n};
-  Plan plan{.node_key = marker.name(), .ttl = marker_life(slot), .value_bytes = n};
-  sealing.sends_as_is = true;
-  send(link, write, plan, index);
-  sealing.sends_as_is = false;
+  Plan plan{.node_key = marker.name(), .ttl = marker_life(slot)};
+  send_control(link, index, write, plan, {.space = {slot.space}, .client_key = marker.name()},
+               {&kind, 1}, marker.generation);
 }
 
 // A delete of the group's own key: all that its keys have is worthless when the node has the new

@@ -10,7 +10,9 @@
 #include "proxy/slot.hpp"
 #include "proxy/stats_sum.hpp"
 #include "seal/password.hpp"
+#include "tokenring/command.hpp"
 #include "tokenring/envelope.hpp"
+#include "tokenring/reply.hpp"
 #include "tokenring/units.hpp"
 
 namespace tokenring {
@@ -55,5 +57,14 @@ struct Remembered {
   std::string user;
   PasswordHash hash;
 };
+
+// What a node says of an item that is not there, in the words that fit the request.
+[[nodiscard]] inline Reply miss_of(Command command) noexcept {
+  if (command == Command::kTouch)
+    return {.code = ReplyCode::kTextNotFound, .line = "NOT_FOUND\r\n"};
+  if (row_of(command).dialect == Dialect::kText)
+    return {.code = ReplyCode::kEnd, .line = "END\r\n"};
+  return {.code = ReplyCode::kMiss, .line = "EN\r\n"};
+}
 
 }  // namespace tokenring

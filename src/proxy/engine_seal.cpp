@@ -275,10 +275,16 @@ Reply Engine::reveal(const Slot& slot, const Reply& reply, Buffer& plain) noexce
   if (reply.code == ReplyCode::kValue) return reveal_meta(slot, reply, plain);
   if (slot.context.command == Command::kMetaSet) return reveal_size(slot, reply);
   if (reply.code != ReplyCode::kDebug || node_key_of(slot) == slot.context.key) return reply;
-  std::string_view rest = reply.rest;  // ME <key> <what is known of the item>
-  Reply shown = reply;
-  if (next_word(rest) != node_key_of(slot)) return shown;
+  std::string_view rest = reply.rest;
+  return next_word(rest) == node_key_of(slot) ? reveal_debug(slot, reply) : reply;
+}
+
+// ME <key> <what is known of the item>, with the client's key.
+Reply Engine::reveal_debug(const Slot& slot, const Reply& reply) noexcept {
+  std::string_view rest = reply.rest;
+  next_word(rest);
   revealed_.assign("ME ").append(slot.context.key).append(" ").append(rest).append(kCrLf);
+  Reply shown = reply;
   shown.line = revealed_;
   shown.rest = std::string_view(revealed_).substr(3, revealed_.size() - 3 - kCrLf.size());
   return shown;

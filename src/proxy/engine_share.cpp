@@ -6,6 +6,7 @@
 // A write to the key that passes through here ends the leadership: what is asked after it must see
 // it. The table is a hint, one place per hash; what it names is compared before it is believed.
 #include <functional>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "proxy/engine.hpp"
@@ -42,11 +43,9 @@ bool Engine::follow(Link& link, const Request& request, std::string_view item_ke
         leader.context.key == slot.context.key && leader.context.command == request.command &&
         leader.context.flags == request.flags &&
         leader.context.key_is_base64 == request.key_is_base64) {
-      slot.follows = true;
       slot.sent = now_.instant;
       slot.turn = turn_;
-      slot.next_follower = leader.first_follower;
-      leader.first_follower = index;
+      wait_for(index, place);
       count(Counter::kCoalesced);
       return true;
     }
@@ -55,6 +54,21 @@ bool Engine::follow(Link& link, const Request& request, std::string_view item_ke
   slot.leads = true;
   slot.link = id_of(link).index;
   return false;
+}
+
+// The slot goes on with what slot `leader` is answered.
+void Engine::wait_for(std::uint32_t index, std::uint32_t leader) noexcept {
+  slots_[index].follows = true;
+  slots_[index].next_follower = std::exchange(slots_[leader].first_follower, index);
+}
+
+// One of those that wait for the slot, and does so no longer; kNoSlot: there is none.
+std::uint32_t Engine::take_follower(std::uint32_t leader) noexcept {
+  const std::uint32_t index = slots_[leader].first_follower;
+  if (index == kNoSlot) return index;
+  slots_[leader].first_follower = slots_[index].next_follower;
+  slots_[index].follows = false;
+  return index;
 }
 
 // Before a write or a touch is sent: what comes after it may not share what was asked before it.
@@ -73,12 +87,8 @@ bool Engine::fill_followers(std::uint32_t leader, const Reply& leading) noexcept
     marks = reply.rest.substr(0, reply.rest.size() - (stale ? 3 : 1));
     reply.rest = marks += stale ? "Z X" : "Z";
   }
-  while (slots_[leader].first_follower != kNoSlot) {
-    const std::uint32_t index = slots_[leader].first_follower;
-    Slot& slot = slots_[index];
-    slots_[leader].first_follower = slot.next_follower;
-    slot.follows = false;
-    if (!slot.in_client) {
+  for (std::uint32_t index; (index = take_follower(leader)) != kNoSlot;) {
+    if (!slots_[index].in_client) {
       release_if_unlisted(index);
       continue;
     }
@@ -90,10 +100,7 @@ bool Engine::fill_followers(std::uint32_t leader, const Reply& leading) noexcept
 }
 
 void Engine::fail_followers(std::uint32_t leader, WireError error) noexcept {
-  while (slots_[leader].first_follower != kNoSlot) {
-    const std::uint32_t index = slots_[leader].first_follower;
-    slots_[leader].first_follower = slots_[index].next_follower;
-    slots_[index].follows = false;
+  for (std::uint32_t index; (index = take_follower(leader)) != kNoSlot;) {
     if (slots_[index].in_client)
       fail(index, error);
     else

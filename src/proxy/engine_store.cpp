@@ -77,9 +77,7 @@ void Engine::begin_store(Link& link, Client& client, const Request& request, con
   change.invalidates = request.wants_invalidate;
   if (request.has_cas) change.cas = request.cas;
   change.ttl = plan.ttl;
-  std::string_view flags = request.flags;
-  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-    change.wants_size |= flag[0] == 's';
+  change.wants_size = !find_flag(request.flags, 's').empty();
   change.operand = pool_.take(request.value.size());
   change.operand.append(request.value);
   ++client.changes;
@@ -125,9 +123,8 @@ void Engine::finish_store_plan(const Slot& slot, Plan& plan) noexcept {
   plan.ttl = change.ttl;
   revealed_.assign(plan.more_flags);
   if (change.invalidates) revealed_.append(" I");
-  std::string_view flags = slot.context.flags;
-  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-    if (flag[0] == 'E') revealed_.append(" ").append(flag);
+  const std::string_view new_cas = find_flag(slot.context.flags, 'E');
+  if (!new_cas.empty()) revealed_.append(" ").append(new_cas);
   plan.more_flags = revealed_;
 }
 

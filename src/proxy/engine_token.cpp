@@ -1,9 +1,8 @@
 // Namespaces whose tokens have rules: what else is asked of the nodes for a request, and what a
 // reply then means.
 //
-//   serve:    serve_token: delete of a group -> revoke; delete -> bury; writes -> store; reads ->
-//   the
-//             marker with them
+//   serve:    serve_token: delete of a group -> revoke; delete -> bury; writes -> store;
+//             reads -> the marker with them
 //   deliver:  fill_sealed: wait for the marker, take away what may be read once, reveal
 #include <charconv>
 
@@ -14,28 +13,7 @@ namespace tokenring {
 
 namespace {
 
-// The cas of a value that was asked for with it.
-Cas cas_of(const Reply& reply) {
-  Cas cas;
-  std::string_view rest = reply.rest;
-  if (reply.code == ReplyCode::kTextValue) {  // <flags> <bytes> <cas>
-    next_word(rest);
-    next_word(rest);
-    const std::string_view word = next_word(rest);
-    std::from_chars(word.data(), word.data() + word.size(), cas.value);
-    return cas;
-  }
-  for (std::string_view flag = next_word(rest); !flag.empty(); flag = next_word(rest))
-    if (flag[0] == 'c') std::from_chars(flag.data() + 1, flag.data() + flag.size(), cas.value);
-  return cas;
-}
-
-// What a node says of an item that is not there, in the words that fit the request.
-Reply miss_of(Command command) {
-  if (row_of(command).dialect == Dialect::kText)
-    return {.code = ReplyCode::kEnd, .line = "END\r\n"};
-  return {.code = ReplyCode::kMiss, .line = "EN\r\n"};
-}
+constexpr std::string_view kCrLf = "\r\n";
 
 bool may_guard(const Request& request) {
   const bool adds = request.verb() == Verb::kSet && request.store_mode == StoreMode::kAdd &&
@@ -90,10 +68,8 @@ void Engine::read_once(Link& link, const Request& request, Plan& plan,
   Sealing& sealing = sealings_[slots_[index].sealing];
   sealing.consumes = true;
   if (!is_text_get(request.command)) {
-    bool has_cas = request.has_cas;  // Then it is asked for anyway.
-    std::string_view flags = request.flags;
-    for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-      has_cas |= flag[0] == 'c';
+    // With C it is asked for anyway.
+    const bool has_cas = request.has_cas || !find_flag(request.flags, 'c').empty();
     sealing.hides_cas = !has_cas;
     if (!has_cas) plan.more_flags = sealing.wants_flags ? " c" : " f c";
     return send(link, request, plan, index);
@@ -129,15 +105,13 @@ void Engine::consume(std::uint32_t index, const Reply& reply) noexcept {
 // The node's answer to slot `index`, which takes away what its follower has read.
 void Engine::end_removal(std::uint32_t index, const Reply& reply) noexcept {
   if (reply.is_error()) return fail(index, WireError::kNodeError);
-  const std::uint32_t waiting = slots_[index].first_follower;
+  const std::uint32_t waiting = take_follower(index);
   if (waiting == kNoSlot) return;
-  slots_[index].first_follower = kNoSlot;
   Slot& slot = slots_[waiting];
   if (reply.code == ReplyCode::kHeader) {
     count_in_space(slot.space, SpaceTally::kConsumed);
     return go_on(waiting);
   }
-  slot.follows = false;
   count_in_space(slot.space, SpaceTally::kLostRaces);
   if (!slot.in_client || slot.filled) return release_if_unlisted(waiting);
   static_cast<void>(fill_shown(waiting, miss_of(slot.context.command), nullptr));
@@ -158,21 +132,27 @@ void Engine::bury(Link& link, const Request& request, Plan& plan, std::uint32_t 
   slots_[aside].context.key = slot.context.key;  // `slot` outlives it: it is the next in the FIFO.
   slots_[aside].context.key_is_base64 = slot.context.key_is_base64;
   send(link, look, look_plan, aside);
-  std::array<char, kEnvelopeBytes + 2> sealed;
-  const SealOptions options{.control = true};
-  const std::size_t n =
-      sealer_->seal(identity_of(slot, 0), {}, options, now_.unix_time, sealed.data());
-  if (n == 0) return fail(index, WireError::kCannotSeal);
-  sealed[n] = '\r';
-  sealed[n + 1] = '\n';
   Request write;
-  write.command = Command::kSet;
   write.has_cas = request.has_cas;
   write.cas = request.cas;
-  write.value = {sealed.data(), n};
   plan.ttl = Expiry::in_seconds(snapshot_->namespaces.all()[slot.space].tokens.fill_guard_s,
                                 now_.unix_time);
-  plan.value_bytes = n;
+  send_control(link, index, write, plan, identity_of(slot, 0), {}, std::nullopt);
+}
+
+// Sends an item of our own, with `body` sealed as such, by slot `index`'s request.
+void Engine::send_control(Link& link, std::uint32_t index, Request& write, Plan& plan,
+                          const ValueIdentity& identity, std::string_view body,
+                          std::optional<std::uint64_t> generation) noexcept {
+  std::array<char, kMarkerBytes + kCrLf.size()> sealed;  // A marker is the largest.
+  TR_ASSERT(sealed_size(body.size(), generation.has_value()) <= kMarkerBytes);
+  const SealOptions options{.generation = generation, .control = true};
+  plan.value_bytes = sealer_->seal(identity, body, options, now_.unix_time, sealed.data());
+  if (plan.value_bytes == 0) return fail(index, WireError::kCannotSeal);
+  kCrLf.copy(sealed.data() + plan.value_bytes, kCrLf.size());
+  write.command = Command::kSet;
+  write.value = {sealed.data(), plan.value_bytes};
+  Sealing& sealing = sealings_[slots_[index].sealing];
   sealing.sends_as_is = true;
   send(link, write, plan, index);
   sealing.sends_as_is = false;
@@ -184,9 +164,8 @@ void Engine::end_look(std::uint32_t index, const Reply& reply) noexcept {
   const Slot& look = slots_[index];
   const std::uint32_t buried = sealings_[look.sealing].looks_for;
   std::uint32_t client_flags = 0;
-  std::string_view flags = reply.rest;
-  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-    if (flag[0] == 'f') std::from_chars(flag.data() + 1, flag.data() + flag.size(), client_flags);
+  const std::string_view flags = flag_value(reply.rest, 'f');
+  std::from_chars(flags.data(), flags.data() + flags.size(), client_flags);
   Buffer plain;
   const OpenResult opened = open_value(look, client_flags, reply.value, plain);
   wipe_plain(plain);
@@ -237,7 +216,8 @@ bool Engine::fill_ready(std::uint32_t index, const Reply& reply, const Reply& sa
   if (row_of(slot.context.command).verb == Verb::kGet) keep_ticket(slot);
   if (rules.replay_guard && reply.code == ReplyCode::kNotStored)
     count_in_space(slot.space, SpaceTally::kReplays);
-  if (sealing.revokes && reply.code == ReplyCode::kHeader) tell_revoked(slot);
+  if (sealing.revokes && reply.code == ReplyCode::kHeader)
+    count_in_space(slot.space, SpaceTally::kRevocations);
   if (sealing.buries && reply.code == ReplyCode::kHeader && !sealing.found)
     return fill_shown(index, {.code = ReplyCode::kNotFound, .line = "NF\r\n"}, nullptr);
   if (sealing.consumes && !reply.value.empty()) {
@@ -254,10 +234,6 @@ bool Engine::fill_ready(std::uint32_t index, const Reply& reply, const Reply& sa
 void Engine::fail_sealed(const Slot& slot) noexcept {
   if (row_of(slot.context.command).verb == Verb::kGet) keep_ticket(slot);
   keep_tickets(slot);
-}
-
-void Engine::tell_revoked(const Slot& slot) noexcept {
-  count_in_space(slot.space, SpaceTally::kRevocations);
 }
 
 }  // namespace tokenring

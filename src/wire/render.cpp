@@ -21,13 +21,6 @@ Rendered line(const ReplyContext& context, std::string_view text, char* to) {
   return {Kind::kWritten, write_bytes(to, text), {}};
 }
 
-// The flag of `letter` in a reply's flags, without its letter; empty when it is not there.
-std::string_view flag_value(std::string_view flags, char letter) {
-  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-    if (flag[0] == letter) return flag.substr(1);
-  return {};
-}
-
 Rendered render_get(const ReplyContext& context, const Reply& reply, char* to) {
   const std::string_view tail = context.ends_get ? kEnd : std::string_view();
   if (reply.code == ReplyCode::kEnd) return {Kind::kWritten, write_bytes(to, tail), {}};

@@ -103,6 +103,19 @@ ParsedReply parse_reply(std::string_view in, std::size_t value_bytes_max, Reply&
   return {.kind = Kind::kReply, .consumed = total};
 }
 
+Cas cas_of(const Reply& reply) noexcept {
+  std::string_view rest = reply.rest;
+  if (reply.code == ReplyCode::kTextValue) {  // <flags> <bytes> <cas>
+    next_word(rest);
+    next_word(rest);
+    rest = next_word(rest);
+  } else {
+    rest = flag_value(rest, 'c');
+  }
+  Cas cas;
+  return wire::parse_u64(rest, cas.value) ? cas : Cas();
+}
+
 std::optional<std::uint32_t> opaque_of(const Reply& reply) noexcept {
   // Flags come in the order asked, ours last, then only W, X and Z: look from the back.
   std::string_view rest = reply.rest;

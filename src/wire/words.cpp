@@ -102,4 +102,15 @@ std::string_view next_word(std::string_view& text) noexcept {
   return {at, static_cast<std::size_t>(stop - at)};
 }
 
+std::string_view find_flag(std::string_view flags, char letter) noexcept {
+  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
+    if (flag[0] == letter) return flag;
+  return {};
+}
+
+std::string_view flag_value(std::string_view flags, char letter) noexcept {
+  const std::string_view flag = find_flag(flags, letter);
+  return flag.empty() ? flag : flag.substr(1);
+}
+
 }  // namespace tokenring
