@@ -2,6 +2,8 @@
 // changes of it.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "app/supervisor.hpp"
 #include "io/clock.hpp"
 #include "io/inside.hpp"
@@ -64,18 +66,20 @@ std::string Supervisor::delete_keys(const std::vector<std::string>& keys) {
   return answers ? trouble_in(*answers) : answers.error();
 }
 
-// The worker's answer is waited for elsewhere: signals and timers go on.
+// The worker's answer is waited for elsewhere: signals and timers go on. `reply` holds the session
+// that asks, whose last owner must be the control thread: it is handed on, never copied.
 void Supervisor::revoke(std::string_view key, const Reply& reply) {
   if (phase_ == Phase::kStarting) return reply("error: not serving yet\n");
   if (!is_group_key(key, *snapshot_))
     return reply("error: this is not the key of a group, PREFIX{NAME}, in a revocable namespace\n");
   if (revoking_.joinable()) revoking_.join();
-  revoking_ = std::thread([this, keys = std::vector<std::string>{std::string(key)}, reply] {
-    const std::string trouble = delete_keys(keys);
-    control_.post([reply, trouble] {
-      reply(trouble.empty() ? "ok: revoked\n" : "error: not revoked: " + trouble + "\n");
-    });
-  });
+  revoking_ = std::thread(
+      [this, keys = std::vector<std::string>{std::string(key)}, answer = reply]() mutable {
+        const std::string trouble = delete_keys(keys);
+        control_.post([answer = std::exchange(answer, nullptr), trouble] {
+          answer(trouble.empty() ? "ok: revoked\n" : "error: not revoked: " + trouble + "\n");
+        });
+      });
 }
 
 }  // namespace tokenring
