@@ -74,4 +74,7 @@ struct ParsedReply {
 // room for `in.size()` bytes. Returns the number of bytes, 0 for what does not decode.
 [[nodiscard]] std::size_t decode_base64(std::string_view in, char* out) noexcept;
 
+// True if `word` is how a node spells `key`: as it is or, where the item was made so, in base64.
+[[nodiscard]] bool spells_key(std::string_view word, std::string_view key) noexcept;
+
 }  // namespace tokenring

@@ -168,15 +168,12 @@ std::string_view Engine::set_apart(Sealing& sealing, const Request& request,
 
 // A node's reply as one about the client's own key. Valid until the next call.
 Reply Engine::put_key_back(const Slot& slot, const Reply& reply) noexcept {
+  if (reply.code == ReplyCode::kDebug) return reveal_debug(slot, reply);
   Reply shown = reply;
-  std::string_view rest = reply.rest;
   if (reply.code == ReplyCode::kTextValue) {
-    revealed_.assign("VALUE ").append(slot.context.key).append(" ").append(rest).append("\r\n");
+    revealed_.assign("VALUE ").append(slot.context.key).append(" ");
+    revealed_.append(reply.rest).append("\r\n");
     shown.line = revealed_;
-  } else if (reply.code == ReplyCode::kDebug) {
-    // Mark and key. What was asked for in base64 comes back as it was made.
-    if (next_word(rest) == node_key_of(slot) || slot.context.key_is_base64)
-      return reveal_debug(slot, reply);
   }
   return shown;
 }

@@ -275,14 +275,14 @@ Reply Engine::reveal(const Slot& slot, const Reply& reply, Buffer& plain) noexce
   if (reply.code == ReplyCode::kValue) return reveal_meta(slot, reply, plain);
   if (slot.context.command == Command::kMetaSet) return reveal_size(slot, reply);
   if (reply.code != ReplyCode::kDebug || node_key_of(slot) == slot.context.key) return reply;
-  std::string_view rest = reply.rest;
-  return next_word(rest) == node_key_of(slot) ? reveal_debug(slot, reply) : reply;
+  return reveal_debug(slot, reply);
 }
 
-// ME <key> <what is known of the item>, with the client's key.
+// ME <key> <what is known of the item>, with the client's key. What was asked for in base64 may be
+// spelled in either way; another key than the asked one is left to be seen as such.
 Reply Engine::reveal_debug(const Slot& slot, const Reply& reply) noexcept {
   std::string_view rest = reply.rest;
-  next_word(rest);
+  if (!spells_key(next_word(rest), node_key_of(slot)) && !slot.context.key_is_base64) return reply;
   revealed_.assign("ME ").append(slot.context.key).append(" ").append(rest).append(kCrLf);
   Reply shown = reply;
   shown.line = revealed_;

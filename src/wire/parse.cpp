@@ -1,6 +1,7 @@
 // The front of the request parser: find the line, name its command, hand it to its dialect.
 #include "tokenring/parse.hpp"
 
+#include <array>
 #include <cstring>
 
 #include "wire/dialects.hpp"
@@ -194,6 +195,14 @@ std::size_t decode_base64(std::string_view in, char* out) noexcept {
     if (pads > 0) return static_cast<std::size_t>(to - out) - pads;
   }
   return static_cast<std::size_t>(to - out);
+}
+
+bool spells_key(std::string_view word, std::string_view key) noexcept {
+  if (word == key) return true;
+  constexpr std::size_t kEncodedBytesMax = (kKeyBytesMax + 2) / 3 * 4;
+  if (key.size() > kKeyBytesMax || word.size() != (key.size() + 2) / 3 * 4) return false;
+  std::array<char, kEncodedBytesMax> decoded;
+  return std::string_view(decoded.data(), decode_base64(word, decoded.data())) == key;
 }
 
 }  // namespace tokenring

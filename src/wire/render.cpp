@@ -173,7 +173,8 @@ Rendered render_meta(const ReplyContext& context, const Reply& reply, char* to) 
   if (context.command == Command::kMetaDebug) {
     // The only reply without an opaque: its key has to do. A base64 key comes back re-encoded.
     std::string_view rest = reply.rest;
-    if (reply.code == ReplyCode::kDebug && !context.key_is_base64 && next_word(rest) != context.key)
+    if (reply.code == ReplyCode::kDebug && !context.key_is_base64 &&
+        !spells_key(next_word(rest), context.key))
       return {Kind::kMismatch, to, {}};
     return {Kind::kWritten, write_bytes(to, reply.line), {}};
   }

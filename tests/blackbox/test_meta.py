@@ -197,6 +197,13 @@ class Meta:
         self.client.set(b"a", b"12")
         self.says(b"me a\r\n", re.compile(rb"ME a exp=-1 la=\d+ cas=\d+ fetch=(no|yes) cls=\d+ size=\d+\r\n"))
 
+    def test_debug_command_of_an_item_made_in_base64(self):
+        for made, asked, told in ((b"YWI= 1 b", b"ab", b"YWI="), (b"YWI= 1 b", b"YWI= b", b"YWI="), (b"ab 1", b"YWI= b", b"ab")):
+            self.says(b"delete ab\r\n", re.compile(rb"DELETED\r\n|NOT_FOUND\r\n"))
+            # Another request is under way, which a reply out of step would cost its answer.
+            self.says(b"ms %s\r\nx\r\nmg ab\r\nme %s\r\nmg ab v\r\n" % (made, asked),
+                      re.compile(rb"HD\r\nHD\r\nME %s exp=-1 la=\d+ cas=\d+ fetch=yes cls=\d+ size=\d+\r\nVA 1\r\nx\r\n" % told))
+
 
 class MetaOnMemcached(Meta, Case):
     """The oracle: what a plain memcached answers is what is expected of the others."""

@@ -194,6 +194,8 @@ TEST_CASE("keys of two owners never meet, and each sees its own names") {
     CHECK(world.ask("ms IG8= 1 b\r\n3\r\n", 1) == "HD\r\n");
     CHECK(world.ask("mg IG8= b v\r\n", 1) == "VA 1\r\n3\r\n");
     CHECK(world.ask("me IG8= b\r\n", 1).starts_with("ME IG8= exp="));
+    CHECK(world.ask("ms YmI= 1 b\r\n4\r\n", 1) == "HD\r\n");
+    CHECK(world.ask("me bb\r\n", 1).starts_with("ME bb exp="));
     CHECK(world.ask("ma IG8= b v D4\r\n", 1) == "VA 1\r\n7\r\n");
     CHECK(world.ask("mg IG8= b v\r\n", 1) == "VA 1\r\n7\r\n");
 
