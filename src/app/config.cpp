@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "app/access.hpp"
+#include "app/audit_rules.hpp"
 #include "app/config_draft.hpp"
 #include "app/quantity.hpp"
 #include "app/read_file.hpp"
@@ -223,6 +224,7 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   snapshot->access =
       make_access(config, snapshot->namespaces, access == nullptr ? AccessMaterial() : *access);
   derive_keys(material, *snapshot);
+  if (config.audit.is_on()) snapshot->audit = make_audit_rules(config.audit, *snapshot);
   snapshot->limits = config.limits;
   snapshot->limits.clients_per_worker_max = clients_per_worker(config);
   snapshot->coalesce_max_ns = config.coalesce_max_us * 1000;

@@ -17,6 +17,7 @@
 
 #include "app/key_file.hpp"
 #include "app/revocation.hpp"
+#include "io/audit_queue.hpp"
 #include "io/log.hpp"
 #include "io/tls.hpp"
 #include "policy/access.hpp"
@@ -71,6 +72,16 @@ struct ListenOptions {
   bool identify = false;  // Who they are is asked, and what no identity may do is denied.
   std::string tls = {};   // The name of one of Config::tls; empty: plain.
   friend bool operator==(const ListenOptions&, const ListenOptions&) = default;
+};
+
+// What is written down of who did what; see audit.hpp.
+struct AuditConfig {
+  std::string file;           // "-": standard output; empty: nothing is.
+  double sample_gets = 0.01;  // The share of reads,
+  double sample_writes = 1;   // and of what changes something.
+  std::size_t queue_max = AuditQueue::kEventsDefault;
+
+  [[nodiscard]] bool is_on() const noexcept { return !file.empty(); }
 };
 
 struct PoolConfig {
@@ -137,6 +148,7 @@ struct Config {
   AdminConfig admin;
   RevocationConfig revocation;
   std::vector<TlsConfig> tls;
+  AuditConfig audit;
   std::size_t embedded_memory_bytes = std::size_t{64} << 20;
   std::vector<PoolConfig> pools;  // In the order of the file; at least one.
   std::vector<NamespaceConfig> namespaces;

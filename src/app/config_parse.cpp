@@ -201,6 +201,7 @@ constexpr std::array kTopRows{
                [](const Value& value, Draft& draft) { read_table(value, kKeyRows, draft); }},
     Row<Draft>{"admin", read_admin},
     Row<Draft>{"revocation", read_revocation},
+    Row<Draft>{"audit", read_audit},
     Row<Draft>{"pools", read_pools},
     Row<Draft>{"namespaces", read_namespaces},
     Row<Draft>{"tls", read_tls},
@@ -223,6 +224,7 @@ std::vector<std::string> known_keys() {
   append_keys("keys.", kKeyRows, keys);
   append_admin_keys(keys);
   append_revocation_keys(keys);
+  append_audit_keys(keys);
   append_pool_keys(keys);
   append_namespace_keys(keys);
   append_tls_keys(keys);

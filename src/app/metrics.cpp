@@ -233,10 +233,29 @@ void tell_clients(const MetricsSource& source, Exposition& out) {
   }
 }
 
+void tell_audit(const AuditCounts& counts, Exposition& out) {
+  const auto counter = [&](std::string_view name, std::string_view help, const auto& count) {
+    out.family(name, Type::kCounter, help);
+    out.sample({}, count.load(std::memory_order_relaxed));
+  };
+  counter("tokenring_audit_events_total", "Events that were written to the audit log.",
+          counts.written);
+  counter("tokenring_audit_dropped_total", "Events that were lost to the audit log.",
+          counts.dropped);
+  counter("tokenring_audit_misses_dropped_total",
+          "Missed keys that were not looked at for enumeration.", counts.missed_dropped);
+  counter("tokenring_audit_write_errors_total", "Times at which writing the audit log failed.",
+          counts.write_errors);
+  counter("tokenring_enumerations_suspected_total",
+          "Times at which somebody missed far more keys, or failed far more logins, than usual.",
+          counts.enumerations);
+}
+
 std::string metrics_text(const MetricsSource& source) {
   Exposition out;
   tell_process(source, out);
   tell_clients(source, out);
+  if (source.state.audit != nullptr) tell_audit(*source.state.audit, out);
   tell_nodes(*source.state.snapshot, out);
   tell_namespaces(*source.state.snapshot, out);
   tell_keys(*source.state.snapshot, out);

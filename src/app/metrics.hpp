@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "app/exposition.hpp"
+#include "io/audit_queue.hpp"
 #include "policy/snapshot.hpp"
 #include "proxy/counters.hpp"
 
@@ -18,6 +19,7 @@ namespace tokenring {
 // What the control thread knows and the workers' counters do not have.
 struct ProcessState {
   std::shared_ptr<const Snapshot> snapshot;
+  const AuditCounts* audit = nullptr;
   bool draining = false;
   std::uint64_t reloads = 0;
   std::uint64_t failed_reloads = 0;
@@ -56,6 +58,7 @@ struct MetricsSource {
 // Its parts, each a few families.
 void tell_process(const MetricsSource& source, Exposition& out);
 void tell_clients(const MetricsSource& source, Exposition& out);
+void tell_audit(const AuditCounts& counts, Exposition& out);
 void tell_nodes(const Snapshot& snapshot, Exposition& out);
 void tell_namespaces(const Snapshot& snapshot, Exposition& out);
 void tell_keys(const Snapshot& snapshot, Exposition& out);

@@ -72,6 +72,8 @@ Supervisor::~Supervisor() {
   for (std::thread& thread : threads_) thread.join();
   client_handshakes_.stop();
   node_handshakes_.stop();
+  audit({.action = AuditAction::kStop});
+  audit_.reset();
   if (admin_endpoint_) remove_socket_file(*admin_endpoint_);
   checker_.stop();
   workers_.clear();  // What they did not take any more answers over control_.
@@ -104,6 +106,13 @@ void Supervisor::begin() {
   users_ = *std::move(users);
   if (const auto sound = make_snapshot(config_, {}, material_); !sound)
     throw std::runtime_error(sound.error());
+  if (config_.audit.is_on()) {
+    auto file = open_audit_file(config_.audit.file);
+    if (!file) throw std::runtime_error(file.error());
+    adopt_audit(*std::move(file));
+    audit({.action = AuditAction::kStart});
+  }
+  audit_keys();
   tell_of_keys();
   tell_warnings();
   given_ = inherited_sockets();
@@ -132,7 +141,11 @@ void Supervisor::serve() {
             fmt::join(config_.listen, ", "), worker_count_, plural(worker_count_));
   if (predecessor_) {
     const auto answer = ask_control(predecessor_.get(), "go");
-    if (answer && *answer == "ok\n")
+    const bool is_done = answer && *answer == "ok\n";
+    audit({.action = AuditAction::kTakeover,
+           .outcome = is_done ? AuditOutcome::kSuccess : AuditOutcome::kUnknown,
+           .reason = is_done ? "the predecessor drains" : "the predecessor did not confirm"});
+    if (is_done)
       log_event(LogLevel::kInfo, LogEvent::kTakeover, "done; the predecessor drains");
     else
       log_event(LogLevel::kWarn, LogEvent::kTakeover, "the predecessor did not confirm");
@@ -187,6 +200,7 @@ void Supervisor::start_workers() {
     options.client_handshakes = &client_handshakes_;
     options.node_handshakes = &node_handshakes_;
     options.checker = &checker_;
+    options.audit = &audit_queue_;
     options.started_s = started_s_;
     workers_.push_back(std::make_unique<Worker>(std::move(options)));
   }
@@ -208,6 +222,7 @@ void Supervisor::drain(std::optional<pid_t> successor) {
   phase_ = Phase::kDraining;
   log_event(LogLevel::kInfo, LogEvent::kProcess, "{}draining for up to {}",
             successor ? "taken over; " : "", duration_text(config_.drain_timeout_ms * 1000));
+  audit({.action = AuditAction::kDrain, .reason = successor ? "taken over" : "told to stop"});
   tell_stopping(successor);
   if (successor) listeners_.made.clear();  // The successor's by now.
   remove_socket_files();
@@ -238,6 +253,7 @@ void Supervisor::stop() {
 
 void Supervisor::on_signal(int signal) {
   if (signal == SIGHUP) return reload([](const std::string&) {});
+  if (signal == SIGUSR1) return reopen_audit();
   if (phase_ != Phase::kDraining) return drain({});
   log_event(LogLevel::kInfo, LogEvent::kProcess, "told to stop a second time");
   stop();
@@ -245,6 +261,7 @@ void Supervisor::on_signal(int signal) {
 
 void Supervisor::on_second() {
   tell_dropped_lines();
+  tell_audit_drops();
   tell_status();
   const Instant now = read_clock().instant;
   for (const std::string& place : failed_places_.take()) take_change(book_.failed(place, now));

@@ -13,6 +13,7 @@
 
 #include "app/access.hpp"
 #include "app/admin.hpp"
+#include "app/audit.hpp"
 #include "app/command_line.hpp"
 #include "app/config.hpp"
 #include "app/listeners.hpp"
@@ -55,6 +56,7 @@ class Supervisor {
     std::string admin_token;
     std::shared_ptr<const SignedRevocation> revocation;
     std::shared_ptr<const UserBook> users;
+    Fd audit_file;  // Where it is another one than before.
     Reply reply;
     std::string kept;  // What cannot change, as a line for the operator; empty: nothing.
     std::uint64_t number = 0;
@@ -81,6 +83,12 @@ class Supervisor {
   // From any thread but a worker's; empty: done.
   [[nodiscard]] std::string delete_keys(const std::vector<std::string>& keys);
   [[nodiscard]] std::string status() const;
+  // The audit log (supervisor_audit.cpp).
+  void adopt_audit(Fd file);
+  void reopen_audit();
+  void audit(AuditEvent event);
+  void audit_keys();
+  void tell_audit_drops();
   // The service manager (supervisor_notify.cpp).
   [[nodiscard]] std::string status_line() const;
   void tell_ready();
@@ -150,7 +158,10 @@ class Supervisor {
   std::vector<Fd> given_;
   Listeners listeners_;
   CounterBoard board_;
-  std::unique_ptr<Admin> admin_;  // Null: it is off.
+  AuditQueue audit_queue_;
+  std::uint64_t told_audit_drops_ = 0;
+  std::unique_ptr<AuditLog> audit_;  // Null: it is off.
+  std::unique_ptr<Admin> admin_;     // Null: it is off.
   LoginChecker checker_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Handshaker client_handshakes_;  // They post to the workers, and go before them.

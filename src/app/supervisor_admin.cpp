@@ -52,6 +52,7 @@ void Supervisor::tell_admin() {
   if (!admin_) return;
   admin_->set_tls(TlsMaterial::find(tls_.servers, config_.admin.tls));
   admin_->tell({.snapshot = snapshot_,
+                .audit = &audit_queue_.counts(),
                 .draining = phase_ == Phase::kDraining,
                 .reloads = reloads_,
                 .failed_reloads = failed_reloads_,

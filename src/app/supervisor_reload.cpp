@@ -48,6 +48,12 @@ void Supervisor::reload(const Reply& reply) {
   if (!users) return refuse(reply, users.error());
   if (const auto sound = make_snapshot(*config, book.names(), *material); !sound)
     return refuse(reply, sound.error());
+  Fd audit_file;
+  if (config->audit.is_on() && config->audit.file != config_.audit.file) {
+    auto file = open_audit_file(config->audit.file);
+    if (!file) return refuse(reply, file.error());
+    audit_file = *std::move(file);
+  }
   pending_ = Pending{.config = *std::move(config),
                      .book = std::move(book),
                      .material = *std::move(material),
@@ -55,6 +61,7 @@ void Supervisor::reload(const Reply& reply) {
                      .admin_token = *std::move(token),
                      .revocation = *std::move(revocation),
                      .users = *std::move(users),
+                     .audit_file = std::move(audit_file),
                      .reply = reply,
                      .kept = std::move(kept),
                      .number = ++pendings_};
@@ -70,6 +77,7 @@ void Supervisor::refuse(const Reply& reply, const std::string& error) {
   last_reload_failed_ = true;
   tell_admin();
   if (!pending_) tell_reloaded();
+  audit({.action = AuditAction::kReload, .outcome = AuditOutcome::kFailure, .detail = error});
   log_event(LogLevel::kError, LogEvent::kReload, "nothing changed: {}", error);
   reply(fmt::format("error: {}\n", error));
 }
@@ -97,6 +105,9 @@ void Supervisor::finish_reload() {
   admin_token_ = pending.admin_token;
   revocation_ = pending.revocation;
   users_ = pending.users;
+  adopt_audit(std::move(pending.audit_file));
+  audit({.action = AuditAction::kReload});
+  audit_keys();
   tell_of_keys();
   set_log_level(config_.log_level);
   ++reloads_;

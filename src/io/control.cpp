@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 }  // namespace
 
 struct Control::State {
-  explicit State(ControlHandlers given) : handlers(std::move(given)) {}
+  explicit State(ControlHandlers given) : handlers(std::move(given)) { signals.add(SIGUSR1); }
 
   void await_signal();
   void await_second();

@@ -22,7 +22,7 @@ struct ControlHandlers {
   // Called once, in the control thread, at once or later.
   using Reply = std::function<void(std::string text)>;
 
-  std::function<void(int signal)> on_signal;  // SIGHUP, SIGINT or SIGTERM.
+  std::function<void(int signal)> on_signal;  // SIGHUP, SIGINT, SIGTERM, SIGUSR1.
   std::function<void()> on_second;            // Every second.
   std::function<void(std::string_view command, Reply reply)> on_command;
   // The sockets for a successor; none: it may not take over now.

@@ -42,7 +42,8 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
   X(kClients, "clients") /* Too many. */             \
   X(kAdmin, "admin")                                 \
   X(kTls, "tls")                                     \
-  X(kAccess, "access") /* Logins and refusals. */
+  X(kAccess, "access") /* Logins and refusals. */    \
+  X(kAudit, "audit")
 
 enum class LogEvent : std::uint8_t {
 #define X(enumerator, name) enumerator,

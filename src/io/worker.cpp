@@ -221,8 +221,12 @@ void Worker::tell(const NodeEvent& event) noexcept {
   const std::string& place = (*options_.nodes)[event.backend].place;
   switch (event.kind) {
     case NodeEvent::Kind::kUp:
+      audit({.action = AuditAction::kNodeUp, .backend = event.backend});
       return log_event(LogLevel::kInfo, LogEvent::kNodeUp, "{} (worker {})", place, options_.index);
     case NodeEvent::Kind::kFlushed:
+      audit({.action = AuditAction::kNodeFlushed,
+             .reason = "writes had gone past it",
+             .backend = event.backend});
       return log_event(LogLevel::kWarn, LogEvent::kNodeUp,
                        "{} (worker {}) was flushed, for writes had gone past it", place,
                        options_.index);
@@ -236,8 +240,13 @@ void Worker::tell(const NodeEvent& event) noexcept {
   constexpr std::string_view kForClients = "SERVER_ERROR ";
   std::string_view why = line_of(event.why);
   if (why.starts_with(kForClients)) why.remove_prefix(kForClients.size());
+  why = why.substr(0, why.find('\r'));
+  audit({.action = AuditAction::kNodeDown,
+         .outcome = AuditOutcome::kFailure,
+         .reason = why,
+         .backend = event.backend});  // The detail may have words of the node.
   log_event(LogLevel::kWarn, kind, "{} (worker {}): {}", place, options_.index,
-            event.detail.empty() ? why.substr(0, why.find('\r')) : event.detail);
+            event.detail.empty() ? why : event.detail);
 }
 
 void Worker::tell_of_accepts() noexcept {
@@ -353,6 +362,7 @@ void Worker::carry_out() noexcept {
     work_.clear();
     engine_.resume(now_);
   }
+  if (auto told = engine_.audit().take(); told != nullptr) audit(std::move(told));
 }
 
 }  // namespace tokenring

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "io/audit_queue.hpp"
 #include "io/handshaker.hpp"
 #include "io/login_checker.hpp"
 #include "io/pacer.hpp"
@@ -61,6 +62,7 @@ struct WorkerOptions {
   Handshaker* client_handshakes = nullptr;
   Handshaker* node_handshakes = nullptr;
   LoginChecker* checker = nullptr;  // Stopped before the worker goes. Or null: no login is checked.
+  AuditQueue* audit = nullptr;      // Likewise.
   std::int64_t started_s = 0;
 };
 
@@ -178,6 +180,9 @@ class Worker {
   void tell(const AccessEvent& event) noexcept;
   void carry_out(AccessWork& work) noexcept;
   void check_login(LoginJob job) noexcept;
+  [[nodiscard]] AuditBatch audit_batch() const;
+  void audit(std::unique_ptr<AuditWork> work) noexcept;
+  void audit(AuditEvent event) noexcept;
   void tell_of_accepts() noexcept;
   void gather() noexcept;
   void handle(std::uint64_t data, std::uint32_t events) noexcept;

@@ -71,9 +71,10 @@ bool Worker::has_room_for_client() noexcept {
 
 void Worker::add_client(Fd fd, std::uint16_t address, std::unique_ptr<TlsSession> tls) noexcept {
   Peer peer;
-  if (options_.snapshot->asks_who(address)) {
+  const bool asks = options_.snapshot->asks_who(address);
+  if (asks || options_.snapshot->audit != nullptr) {
     peer = describe_peer(fd.get());
-    if (tls != nullptr) peer.certificate = tls->peer_names();
+    if (asks && tls != nullptr) peer.certificate = tls->peer_names();
   }
   const ClientId id = engine_.open_client(address, std::move(peer));
   if (id.index >= clients_.size()) clients_.resize(id.index + 1);

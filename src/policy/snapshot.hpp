@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "policy/access.hpp"
+#include "policy/audit_rules.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/tallies.hpp"
 #include "tokenring/keyring.hpp"
@@ -112,7 +113,8 @@ struct Snapshot {
   Dictionaries dictionaries = {};
   bool has_blind_keys = false;
   bool has_revocation = false;
-  std::shared_ptr<Tallies> tallies = nullptr;  // Null: nothing is tallied.
+  std::shared_ptr<Tallies> tallies = nullptr;         // Null: nothing is tallied.
+  std::shared_ptr<const AuditRules> audit = nullptr;  // Null: the audit log is off.
 
   [[nodiscard]] std::uint32_t backend_count() const noexcept {
     return pools.empty()

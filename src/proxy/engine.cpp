@@ -35,6 +35,7 @@ ClientId Engine::open_client(std::uint16_t address, Peer peer) {
   const ClientId id = clients_.insert();
   clients_.find(id)->last_heard = now_.instant;
   clients_.find(id)->address = address;
+  if (audit_.is_on()) audit_.keep_peer(id, peer);
   if (snapshot_->asks_who(address)) {
     Client& client = *clients_.find(id);
     client.session = std::make_unique<Session>();

@@ -19,9 +19,7 @@
 #include "policy/claims.hpp"
 #include "policy/snapshot.hpp"
 #include "proxy/client.hpp"
-#include "proxy/counters.hpp"
 #include "proxy/engine_parts.hpp"
-#include "proxy/latency.hpp"
 #include "proxy/link.hpp"
 #include "proxy/marker.hpp"
 #include "proxy/outbox.hpp"
@@ -46,7 +44,7 @@ class Engine {
 
   // -- Clients. An id of a client that is gone is ignored everywhere.
   // `address`: which of the addresses in `listen` it came to.
-  // `peer`: who the other end is, where the snapshot asks_who() there.
+  // `peer`: who the other end is, where the snapshot asks_who() there or audits.
   [[nodiscard]] ClientId open_client(std::uint16_t address = 0, Peer peer = {});
   // What came of one of Outbox::logins.
   void login_checked(LoginJob job, Now now) noexcept;
@@ -115,6 +113,7 @@ class Engine {
   void end_turn(Now now) noexcept;
 
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
+  [[nodiscard]] EngineAudit& audit() noexcept { return audit_; }
   [[nodiscard]] BufferPool& pool() noexcept { return pool_; }
   [[nodiscard]] std::size_t client_count() const noexcept { return clients_.live(); }
   // By how much the owner's `instant` is behind the time that all workers share, for it leaves out
@@ -129,6 +128,7 @@ class Engine {
   [[nodiscard]] std::size_t sealing_count() const noexcept { return sealings_.live(); }
 
  private:
+  friend class EngineAudit;
   // Where a key goes.
   struct Target {
     const Namespace* space = nullptr;
@@ -209,6 +209,7 @@ class Engine {
   [[nodiscard]] bool fill_if_wanted(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill_shown(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
+  [[nodiscard]] bool put(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out) noexcept;
   [[nodiscard]] char* prepare_aside(Slot& slot, std::size_t room) noexcept;
   void commit_aside(Slot& slot, std::size_t n) noexcept;
@@ -443,6 +444,7 @@ class Engine {
   std::uint32_t turn_ = 0;
   std::array<std::uint32_t, 1024> turn_ns_{};  // What the last turns took, by turn.
   Outbox outbox_;
+  EngineAudit audit_{*this};
 };
 
 }  // namespace tokenring

@@ -128,21 +128,24 @@ void Engine::deny_whole(Client& client, ClientId id, const Request& request) noe
 // Neither a key nor what a client calls itself goes into a log.
 void Engine::tell_access(AccessEvent::Kind kind, const Client& client, Command command,
                          const Namespace* space, std::string_view item_key) noexcept {
-  std::vector<AccessEvent>& events = outbox_.access_work().events;
-  if (events.size() == AccessWork::kEventsMax) return;
-  AccessEvent& event = events.emplace_back();
+  AccessEvent event;
   event.kind = kind;
   event.command = command;
   if (client.session != nullptr) {
     event.identity = client.session->who->name;
     event.peer = text_of(client.session->peer);
   }
-  if (space == nullptr) return;
-  event.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());
-  if (snapshot_->keyring == nullptr) return;
-  event.has_reference = true;
-  snapshot_->keyring->audit().refer({.space = space->prefix, .key = item_key},
-                                    event.reference.data());
+  if (space != nullptr)
+    event.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());
+  const AuditHash* references = audit_.references();
+  if (snapshot_->keyring != nullptr) references = &snapshot_->keyring->audit();
+  if (space != nullptr && references != nullptr) {
+    event.has_reference = true;
+    references->refer({.space = space->prefix, .key = item_key}, event.reference.data());
+  }
+  if (audit_.is_on()) audit_.tell_access(event);
+  std::vector<AccessEvent>& events = outbox_.access_work().events;
+  if (events.size() < AccessWork::kEventsMax) events.push_back(std::move(event));
 }
 
 // ---- Keys of an owner at a node

@@ -35,6 +35,7 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
     publish();  // Links that go count no more.
   }
   const auto before = std::exchange(snapshot_, std::move(snapshot));  // Clients name parts of it.
+  audit_.adopt();
   adopt_tallies();
   adopt_keys();
   adopt_identities();

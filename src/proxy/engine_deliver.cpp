@@ -165,6 +165,11 @@ void Engine::count_reply(const Slot& slot, const Reply& reply) noexcept {
 // Renders the reply into the client's output where it is its turn, else beside its slot. False when
 // the reply does not fit its request; nothing has changed then.
 bool Engine::fill(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
+  if (audit_.is_on()) return audit_.tell_and_put(index, reply, whole);
+  return put(index, reply, whole);
+}
+
+bool Engine::put(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
   return fill_by(index, [&](Slot& slot, OutQueue& out) { return render(slot, reply, whole, out); });
 }
 
@@ -291,12 +296,13 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
   if (slot.sealing != kNoSlot) fail_sealed(slot);
   count(Counter::kRequestsFailed);
   count_in_space(slot.space, SpaceTally::kFailures);
+  if (audit_.is_on()) audit_.tell_failure(slot, error);
   if (slot.miss_on_failure) return fill_with_miss(index);
   fill_with_error(index, error);
 }
 
 void Engine::fill_with_miss(std::uint32_t index) noexcept {
-  const bool filled = fill(index, miss_of(slots_[index].context.command), nullptr);
+  const bool filled = put(index, miss_of(slots_[index].context.command), nullptr);
   TR_ASSERT(filled);
 }
 
@@ -308,7 +314,7 @@ void Engine::fill_with_error(std::uint32_t index, WireError error) noexcept {
     slot.swallows_reply = true;
   }
   const bool filled =
-      fill(index, Reply{.code = ReplyCode::kServerError, .line = line_of(error)}, nullptr);
+      put(index, Reply{.code = ReplyCode::kServerError, .line = line_of(error)}, nullptr);
   TR_ASSERT(filled);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/slab.hpp"
 #include "proxy/counters.hpp"
+#include "proxy/engine_audit.hpp"
 #include "proxy/latency.hpp"
 #include "proxy/slot.hpp"
 #include "proxy/stats_sum.hpp"

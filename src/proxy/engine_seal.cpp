@@ -228,6 +228,7 @@ OpenResult Engine::open_value(const Slot& slot, std::uint32_t client_flags, std:
   }
   if (result.opened() && !is_current(slot, result.header)) {
     count_in_space(slot.space, SpaceTally::kRevoked);
+    sealings_[slot.sealing].oddity = Sealing::Oddity::kRevoked;
     wipe(to, result.size);
     result.outcome = OpenOutcome::kExpired;
     return result;
@@ -386,6 +387,7 @@ void Engine::wipe_plain(Buffer& plain) noexcept {
 
 // Neither key nor value goes into a log.
 void Engine::tell_unopened(const Slot& slot, OpenOutcome outcome) noexcept {
+  if (audit_.is_on()) audit_.tell_unopened(slot, outcome);
   if (outbox_.seal_events.size() == Outbox::kSealEventsMax) return;
   SealEvent& event = outbox_.seal_events.emplace_back();
   event.backend = heard_backend_;

@@ -98,6 +98,7 @@ std::size_t Engine::serve_input(Client& client, ClientId id, std::string_view in
   client.needed = 0;
   who_ = nullptr;
   if (client.session != nullptr) begin_session_input(client);
+  heard_backend_ = SealEvent::kNoBackend;
   while (used < in.size()) {
     if (client.closing) return in.size();
     if (++served > kRequestsFirst) {

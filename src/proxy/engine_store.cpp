@@ -114,6 +114,7 @@ void Engine::store_over(Link& link, std::uint32_t index, Cas there, bool is_visi
 // client need not know: what it cached is not there when it is asked for.
 void Engine::drop_fill(std::uint32_t index) noexcept {
   count_in_space(slots_[index].space, SpaceTally::kStaleFills);
+  sealings_[slots_[index].sealing].oddity = Sealing::Oddity::kStaleFill;
   static_cast<void>(end_change(index, {.code = ReplyCode::kHeader, .line = "HD\r\n"}, {}));
 }
 

@@ -113,6 +113,7 @@ void Engine::end_removal(std::uint32_t index, const Reply& reply) noexcept {
     return go_on(waiting);
   }
   count_in_space(slot.space, SpaceTally::kLostRaces);
+  sealings_[slot.sealing].oddity = Sealing::Oddity::kLostRace;
   if (!slot.in_client || slot.filled) return release_if_unlisted(waiting);
   static_cast<void>(fill_shown(waiting, miss_of(slot.context.command), nullptr));
 }

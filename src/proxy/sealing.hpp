@@ -77,6 +77,14 @@ struct Sealing {
     kLook,     // Tells `looks_for` whether there was anything.
   };
 
+  // What became of the request against its client's wish, for the audit log.
+  enum class Oddity : std::uint8_t {
+    kNone,
+    kRevoked,    // What was read.
+    kLostRace,   // Somebody else took away what may be read once.
+    kStaleFill,  // It was not stored.
+  };
+
   std::array<char, kKeyBytesMax> node_key_text;
   std::size_t node_key_size = 0;  // 0: the node sees the key as the client sent it.
   bool seals = true;              // Else only the key is another one.
@@ -97,6 +105,7 @@ struct Sealing {
   bool buries = false;               // It leaves a tombstone.
   bool found = false;                // buries: there was something.
   bool sends_as_is = false;          // The value is an envelope already.
+  Oddity oddity = Oddity::kNone;
   std::uint32_t looks_for = kNoSlot;
   std::uint32_t marker = kNoSlot;  // Of the engine's Markers.
   std::uint32_t marker_link = 0;   // Index of the link to the marker's node.

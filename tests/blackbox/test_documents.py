@@ -170,7 +170,8 @@ class Runbook(Case):
                 except tomllib.TOMLDecodeError:
                     continue
                 with self.subTest(text):
-                    if not set(table) & {"pools", "namespaces", "keys", "admin", "limits", "listen", "tls", "auth"}:
+                    if not set(table) & {"pools", "namespaces", "keys", "admin", "limits", "listen", "tls", "auth",
+                                         "audit"}:
                         text = "[pools.main]\n" + text  # Some lines of a pool.
                     if "revocation" in table and "namespaces" not in table:
                         text += '[[namespaces]]\nprefix = "auth_token:"\nseal = "require"\nrevocable = true\n'

@@ -1,0 +1,65 @@
+// The supervisor's part of the audit log: the file it is written to, and what the process itself
+// has to tell.
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "app/supervisor.hpp"
+#include "io/clock.hpp"
+#include "io/log.hpp"
+
+namespace tokenring {
+
+// REQUIRES: `file` is there where the log was off and is on.
+void Supervisor::adopt_audit(Fd file) {
+  audit_queue_.set_max(config_.audit.queue_max);
+  if (!config_.audit.is_on())
+    audit_.reset();
+  else if (audit_ == nullptr)
+    audit_ = std::make_unique<AuditLog>(audit_queue_, std::move(file));
+  else if (file)
+    audit_->use(std::move(file));
+}
+
+// Whoever moved the file away wants the next lines at its name again.
+void Supervisor::reopen_audit() {
+  if (audit_ == nullptr) return;
+  auto file = open_audit_file(config_.audit.file);
+  if (!file) {
+    log_event(LogLevel::kError, LogEvent::kAudit, "{}; the file that is open stays", file.error());
+    return;
+  }
+  audit_->use(*std::move(file));
+  log_event(LogLevel::kInfo, LogEvent::kAudit, "{} is opened again", config_.audit.file);
+}
+
+void Supervisor::audit(AuditEvent event) {
+  if (audit_ == nullptr) return;
+  AuditBatch batch;
+  batch.at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                    std::chrono::system_clock::now().time_since_epoch())
+                    .count();
+  batch.instant = read_clock().instant;
+  batch.events.push_back(std::move(event));
+  audit_queue_.put(std::move(batch));
+}
+
+void Supervisor::audit_keys() {
+  if (audit_ == nullptr || material_.keyring == nullptr) return;
+  std::string ids;
+  for (std::size_t n = 0; n < material_.keyring->master_count(); ++n)
+    ids += fmt::format("{}{:08x}", n == 0 ? "" : " ", material_.keyring->key_id(n));
+  audit({.action = AuditAction::kKeysLoaded, .detail = std::move(ids)});
+}
+
+// Every second: what is lost shows where operators look, too.
+void Supervisor::tell_audit_drops() {
+  const std::uint64_t dropped = audit_queue_.counts().dropped.load(std::memory_order_relaxed);
+  if (dropped == told_audit_drops_) return;
+  log_event(LogLevel::kWarn, LogEvent::kAudit,
+            "{} events dropped so far, for {} does not take them", dropped,
+            config_.audit.is_on() ? config_.audit.file : "its file");
+  told_audit_drops_ = dropped;
+}
+
+}  // namespace tokenring
