@@ -9,7 +9,7 @@ build=(
   g++ meson ninja-build pkg-config ccache
   libasio-dev libssl-dev libxxhash-dev libfmt-dev doctest-dev libtomlplusplus-dev libcli11-dev
   libspdlog-dev libsimdjson-dev libzstd-dev libcpp-httplib-dev
-  libyaml-cpp-dev nlohmann-json3-dev libcjose-dev libjansson-dev
+  libyaml-cpp-dev nlohmann-json3-dev libcjose-dev libjansson-dev libcurl4-openssl-dev
 )
 test=(
   clang libclang-rt-14-dev clang-format python3 python3-cryptography git openssl

@@ -34,6 +34,7 @@ LIBRARIES = {
     r"openssl/(md5|sha)\.h": {"ring", "seal", "io"},  # The digests of other implementations' rings; no secrets.
     r"toml\+\+/.*|CLI/.*|httplib\.h|nlohmann/.*|cjose/.*|yaml-cpp/.*": {"app"},
     r"spdlog/.*": {"io"},
+    r"curl/.*": {"io"},
     r"(zstd|zdict)\.h": {"seal", "policy"},
     r"simdjson\.h": {"policy"},
 }

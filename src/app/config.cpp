@@ -136,8 +136,11 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
     tls.tls.ca.at = place(tls.ca_at, tls.key, "ca");
     config.tls.push_back(std::move(tls.tls));
   }
+  for (IntrospectionDraft& endpoint : draft.introspections)
+    config.introspections.push_back(std::move(endpoint.endpoint));
   for (NamespaceDraft& space : draft.namespaces) {
     space.space.dictionary_at = place(space.dictionary_at, space.key, "dictionary");
+    space.space.fill_at = place(space.fill_at, space.key, "fill");
     space.space.seal_until_at = place(space.seal_until_at, space.key, "seal_until");
     config.namespaces.push_back(std::move(space.space));
   }
@@ -190,6 +193,7 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
         static_cast<std::uint32_t>(gutter - config.pools.begin());
   }
 
+  snapshot->introspections = material.introspections;
   std::vector<Namespace> namespaces;
   for (const NamespaceConfig& space : config.namespaces) {
     const auto pool =
@@ -206,6 +210,9 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
     if (const auto found = material.dictionaries.find(space.dictionary);
         found != material.dictionaries.end())
       namespaces.back().seal.dictionary = found->second;
+    for (std::size_t i = 0; i < material.introspections.size(); ++i)
+      if (material.introspections[i]->name == space.fill)
+        namespaces.back().tokens.asks = static_cast<std::uint16_t>(i);
     snapshot->has_revocation |= space.tokens.revokes();
     snapshot->allows_flush_all &= space.flush_all;
   }
@@ -241,6 +248,10 @@ const TlsConfig* tls_named(const Config& config, std::string_view name) noexcept
 std::vector<std::string> warnings(const Config& config, UnixTime now) {
   std::vector<std::string> lines;
   for (const NamespaceConfig& space : config.namespaces) {
+    if (!space.fill.empty() && !space.seal.blind_keys)
+      lines.push_back(space.fill_at +
+                      ": leaves tokens readable in the nodes, as parts of their keys; give "
+                      "blind_keys = true");
     if (space.seal.mode != SealMode::kMigrate || now < space.seal.migrate_until) continue;
     lines.push_back(space.seal_until_at +
                     ": is over: what is not sealed is a miss; give seal = \"require\", or a later "

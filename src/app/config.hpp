@@ -21,6 +21,7 @@
 #include "io/log.hpp"
 #include "io/tls.hpp"
 #include "policy/access.hpp"
+#include "policy/introspection.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/snapshot.hpp"
 #include "tokenring/result.hpp"
@@ -95,6 +96,16 @@ struct PoolConfig {
   PoolOptions options;
 };
 
+struct IntrospectionConfig {
+  Introspection rules;  // But for what stands in the files below.
+  std::string client_secret_file;
+  std::string bearer_file;
+  std::string ca;
+  std::string jwks_file;  // Keys of who may sign answers that are JWTs; empty: none is believed.
+  std::string issuer;     // What such an answer must say in iss, and in aud.
+  std::string audience;
+};
+
 struct NamespaceConfig {
   std::string prefix;  // Empty: all keys that no other namespace claims.
   std::string pool;    // The name of one of Config::pools.
@@ -104,6 +115,8 @@ struct NamespaceConfig {
   std::string dictionary;     // Path of a file; empty: none.
   std::string dictionary_at;  // As KeySource::at.
   std::string seal_until_at;
+  std::string fill;  // The name of one of Config::introspections; empty: nobody is asked.
+  std::string fill_at;
   bool coalesce = false;
   bool flush_all = true;
   std::string identity;  // The name of one with keys of its own; empty: all that share keys.
@@ -150,7 +163,8 @@ struct Config {
   std::vector<TlsConfig> tls;
   AuditConfig audit;
   std::size_t embedded_memory_bytes = std::size_t{64} << 20;
-  std::vector<PoolConfig> pools;  // In the order of the file; at least one.
+  std::vector<PoolConfig> pools;                    // In the order of the file; at least one.
+  std::vector<IntrospectionConfig> introspections;  // In the order of the file.
   std::vector<NamespaceConfig> namespaces;
   std::string auth_file;  // Empty: nobody can log in.
   std::vector<IdentityConfig> identities;

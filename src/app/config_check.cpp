@@ -231,6 +231,7 @@ void check_embedded(const Draft& draft, Errors& errors) {
 void check_draft(Draft& draft, Errors& errors) {
   for (const PoolDraft& pool : draft.pools) check_nodes(pool, errors);
   for (PoolDraft& pool : draft.pools) check_stand_in(pool, draft, errors);
+  check_introspection(draft, errors);
   check_namespaces(draft, errors);
   check_embedded(draft, errors);
   check_keys(draft, errors);

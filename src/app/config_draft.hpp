@@ -26,6 +26,19 @@ struct PoolDraft {
   std::vector<Position> node_at;
 };
 
+struct IntrospectionDraft {
+  IntrospectionConfig endpoint;
+  std::string key;  // For messages: introspection.NAME.
+  Position at;
+  Position url_at;
+  Position client_id_at;
+  Position secret_at;
+  Position bearer_at;
+  Position jwks_at;
+  Position issuer_at;
+  Position audience_at;
+};
+
 struct NamespaceDraft {
   NamespaceConfig space;
   std::string key;  // For messages: namespaces[N].
@@ -41,6 +54,8 @@ struct NamespaceDraft {
   Position dictionary_at;
   Position coalesce_at;
   Position negative_ttl_at;
+  Position ttl_from_token_at;
+  Position fill_at;
   // Of the rules for tokens: the first that stands there, and its key.
   Position tokens_at;
   std::string_view tokens_key;
@@ -91,6 +106,7 @@ struct Draft {
   Position revocation_namespaces_at;
   Position jwks_at;
   std::vector<PoolDraft> pools;
+  std::vector<IntrospectionDraft> introspections;
   std::vector<NamespaceDraft> namespaces;
   std::vector<TlsDraft> tls;
   std::vector<TlsUse> tls_uses;
@@ -114,6 +130,8 @@ void read_pools(const Value& value, Draft& draft);
 void read_namespaces(const Value& value, Draft& draft);
 void read_tls(const Value& value, Draft& draft);
 void append_listen_keys(std::vector<std::string>& keys);
+void read_introspection(const Value& value, Draft& draft);
+void append_introspection_keys(std::vector<std::string>& keys);
 void append_admin_keys(std::vector<std::string>& keys);
 void append_revocation_keys(std::vector<std::string>& keys);
 void append_audit_keys(std::vector<std::string>& keys);
@@ -123,6 +141,7 @@ void append_tls_keys(std::vector<std::string>& keys);
 
 // What must hold between values. Names the only pool in namespaces that name none.
 void check_draft(Draft& draft, Errors& errors);
+void check_introspection(Draft& draft, Errors& errors);
 void check_admin(const Draft& draft, Errors& errors);
 void check_revocation(const Draft& draft, Errors& errors);
 void check_tls(const Draft& draft, Errors& errors);

@@ -61,6 +61,7 @@ void read_seal_until(const Value& value, NamespaceDraft& draft) {
 }
 
 void read_ttl_from_token(const Value& value, NamespaceDraft& draft) {
+  draft.ttl_from_token_at = value.position();
   constexpr std::string_view kWanted = "true, false or \"strict\"";
   if (value.is_text()) {
     const std::string word = value.text().value_or("");
@@ -179,6 +180,11 @@ constexpr std::array kNamespaceRows{
                         [](const Value& value, NamespaceDraft& draft) {
                           draft.identity_at = value.position();
                           take(value.text(), draft.space.identity);
+                        }},
+    Row<NamespaceDraft>{"fill",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          draft.fill_at = value.position();
+                          take(value.text("the NAME of an [introspection.NAME]"), draft.space.fill);
                         }},
     Row<NamespaceDraft>{"coalesce",
                         [](const Value& value, NamespaceDraft& draft) {

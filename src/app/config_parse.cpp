@@ -203,6 +203,7 @@ constexpr std::array kTopRows{
     Row<Draft>{"revocation", read_revocation},
     Row<Draft>{"audit", read_audit},
     Row<Draft>{"pools", read_pools},
+    Row<Draft>{"introspection", read_introspection},
     Row<Draft>{"namespaces", read_namespaces},
     Row<Draft>{"tls", read_tls},
     Row<Draft>{"auth", read_auth},
@@ -226,6 +227,7 @@ std::vector<std::string> known_keys() {
   append_revocation_keys(keys);
   append_audit_keys(keys);
   append_pool_keys(keys);
+  append_introspection_keys(keys);
   append_namespace_keys(keys);
   append_tls_keys(keys);
   append_identity_keys(keys);

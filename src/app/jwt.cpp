@@ -64,7 +64,8 @@ Result<JwkSet, std::string> JwkSet::parse(std::string_view text) {
   return made;
 }
 
-Result<std::string, std::string> JwkSet::verify(std::string_view token) const {
+Result<std::string, std::string> JwkSet::verify(std::string_view token,
+                                                std::string_view type) const {
   if (token.size() > kTokenBytesMax || std::count(token.begin(), token.end(), '.') != 2)
     return unexpected(std::string("is no signed token"));
   cjose_err error;
@@ -80,6 +81,7 @@ Result<std::string, std::string> JwkSet::verify(std::string_view token) const {
   const std::string algorithm = word("alg");
   if (std::find(kAlgorithms.begin(), kAlgorithms.end(), algorithm) == kAlgorithms.end())
     return unexpected(std::string("is signed in a way that does not count here"));
+  if (!type.empty() && word("typ") != type) return unexpected(std::string("is of another kind"));
   if (!word("crit").empty()) return unexpected(std::string("asks for an extension"));
   const std::string id = word("kid");
   for (const auto& key : keys_) {

@@ -26,8 +26,9 @@ class JwkSet {
 
   [[nodiscard]] std::size_t size() const noexcept { return keys_.size(); }
   // What a token in compact form says, if one of the keys signed it. The error says why not, and
-  // nothing of the token.
-  [[nodiscard]] Result<std::string, std::string> verify(std::string_view token) const;
+  // nothing of the token. `type`: what its typ must be; empty: anything.
+  [[nodiscard]] Result<std::string, std::string> verify(std::string_view token,
+                                                        std::string_view type = {}) const;
 
  private:
   struct Key;

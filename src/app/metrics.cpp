@@ -259,6 +259,7 @@ std::string metrics_text(const MetricsSource& source) {
   tell_nodes(*source.state.snapshot, out);
   tell_namespaces(*source.state.snapshot, out);
   tell_keys(*source.state.snapshot, out);
+  tell_introspections(*source.state.snapshot, out);
   tell_latencies(source.board, out);
   return out.take();
 }

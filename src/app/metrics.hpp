@@ -62,6 +62,7 @@ void tell_audit(const AuditCounts& counts, Exposition& out);
 void tell_nodes(const Snapshot& snapshot, Exposition& out);
 void tell_namespaces(const Snapshot& snapshot, Exposition& out);
 void tell_keys(const Snapshot& snapshot, Exposition& out);
+void tell_introspections(const Snapshot& snapshot, Exposition& out);
 void tell_latencies(const CounterBoard& board, Exposition& out);
 
 // The label of a namespace: its prefix, or "-" for the empty one. Different for each.

@@ -101,6 +101,11 @@ constexpr std::array kSpaceRows{
              "Gets that waited for what another one fetched."},
     SpaceRow{SpaceTally::kNegative, "tokenring_namespace_negative_entries_total",
              "Values that say that a token is not active."},
+    SpaceRow{SpaceTally::kIntrospected,
+             "tokenring_namespace_introspected_total",
+             "Gets of what was missing that were asked elsewhere, by what came of it.",
+             {"result", "answer"}},
+    SpaceRow{SpaceTally::kUnanswered, {}, {}, {"result", "miss"}},
 };
 
 template <typename E, std::size_t N>

@@ -59,6 +59,9 @@ Result<SealMaterial, std::string> read_seal_material(const Config& config) {
     if (!dictionary) return failed(dictionary.error());
     material.dictionaries.emplace(space.dictionary, *std::move(dictionary));
   }
+  auto introspections = read_introspections(config);
+  if (!introspections) return unexpected(introspections.error());
+  material.introspections = *std::move(introspections);
   return material;
 }
 

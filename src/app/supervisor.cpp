@@ -72,6 +72,7 @@ Supervisor::~Supervisor() {
   for (std::thread& thread : threads_) thread.join();
   client_handshakes_.stop();
   node_handshakes_.stop();
+  asker_.reset();
   audit({.action = AuditAction::kStop});
   audit_.reset();
   if (admin_endpoint_) remove_socket_file(*admin_endpoint_);
@@ -201,6 +202,7 @@ void Supervisor::start_workers() {
     options.node_handshakes = &node_handshakes_;
     options.checker = &checker_;
     options.audit = &audit_queue_;
+    options.asker = asker_.get();
     options.started_s = started_s_;
     workers_.push_back(std::make_unique<Worker>(std::move(options)));
   }

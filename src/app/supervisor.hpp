@@ -20,6 +20,7 @@
 #include "app/names.hpp"
 #include "app/seal_material.hpp"
 #include "app/tls_material.hpp"
+#include "io/asker.hpp"
 #include "io/control.hpp"
 #include "io/handshaker.hpp"
 #include "io/login_checker.hpp"
@@ -166,6 +167,7 @@ class Supervisor {
   std::vector<std::unique_ptr<Worker>> workers_;
   Handshaker client_handshakes_;  // They post to the workers, and go before them.
   Handshaker node_handshakes_;
+  std::unique_ptr<Asker> asker_ = std::make_unique<Asker>();  // Answers workers: goes first.
   std::vector<std::thread> threads_;
   std::thread revoking_;  // Waits for a worker.
   std::size_t running_ = 0;

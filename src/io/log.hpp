@@ -43,7 +43,8 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
   X(kAdmin, "admin")                                 \
   X(kTls, "tls")                                     \
   X(kAccess, "access") /* Logins and refusals. */    \
-  X(kAudit, "audit")
+  X(kAudit, "audit")                                 \
+  X(kIntrospection, "introspection")
 
 enum class LogEvent : std::uint8_t {
 #define X(enumerator, name) enumerator,

@@ -15,6 +15,7 @@
 
 #include "io/clock.hpp"
 #include "io/log.hpp"
+#include "seal/secret.hpp"
 
 namespace tokenring {
 
@@ -133,6 +134,11 @@ void Worker::read_mail() noexcept {
   for (Fd& fd : mail.clients) add_client(std::move(fd), kInside, nullptr);
   for (Handshake& handshake : mail.handshakes) end_handshake(handshake);
   for (LoginJob& job : mail.logins) engine_.login_checked(std::move(job), now_);
+  for (Answer& answer : mail.answers) {
+    engine_.fills().answer(answer.id, answer.text ? &*answer.text : nullptr, answer.may_store,
+                           now_);
+    if (answer.text) wipe(answer.text->data(), answer.text->size());
+  }
   if (mail.drains && !draining_) {
     draining_ = true;
     unwatch_listeners();
@@ -145,6 +151,18 @@ void Worker::read_mail() noexcept {
     finish_by_ = now_.instant.plus_ms(kFinishMs);
     engine_.end_clients();
   }
+}
+
+void Worker::ask(Question question) noexcept {
+  const SlabId id = question.id;
+  if (options_.asker == nullptr) return engine_.fills().answer(id, nullptr, false, now_);
+  options_.asker->ask(options_.snapshot, std::move(question),
+                      [this, id](const std::string* answer, bool may_store) {
+                        post([&](Mail& mail) {
+                          mail.answers.push_back({id, {}, may_store});
+                          if (answer != nullptr) mail.answers.back().text = *answer;
+                        });
+                      });
 }
 
 // The loop: wait, take all that is ready, then send what that led to, each socket once.
@@ -345,6 +363,7 @@ void Worker::carry_out() noexcept {
   engine_.resume(now_);
   while (!engine_.outbox().empty()) {
     work_.swap(engine_.outbox());
+    for (Question& question : work_.questions) ask(std::move(question));
     for (const LinkId id : work_.close_links) close_link(id);
     for (const NodeEvent& event : work_.node_events) tell(event);
     for (const SealEvent& event : work_.seal_events) tell(event);

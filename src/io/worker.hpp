@@ -9,9 +9,11 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "io/asker.hpp"
 #include "io/audit_queue.hpp"
 #include "io/handshaker.hpp"
 #include "io/login_checker.hpp"
@@ -62,7 +64,8 @@ struct WorkerOptions {
   Handshaker* client_handshakes = nullptr;
   Handshaker* node_handshakes = nullptr;
   LoginChecker* checker = nullptr;  // Stopped before the worker goes. Or null: no login is checked.
-  AuditQueue* audit = nullptr;      // Likewise.
+  Asker* asker = nullptr;  // Asks for what no node has. Ends after run() and before the worker.
+  AuditQueue* audit = nullptr;  // Likewise.
   std::int64_t started_s = 0;
 };
 
@@ -124,6 +127,12 @@ class Worker {
     std::string embedded_input;
     EmbeddedNode::Link embedded_state;
   };
+  // What came of a question.
+  struct Answer {
+    SlabId id;
+    std::optional<std::string> text;
+    bool may_store = false;
+  };
   // What other threads want.
   struct Mail {
     bool stops = false;
@@ -136,6 +145,7 @@ class Worker {
     std::vector<Fd> clients;
     std::vector<Handshake> handshakes;  // That are over.
     std::vector<LoginJob> logins;       // That were checked.
+    std::vector<Answer> answers;
   };
   // Room to write is asked for only by those that wait for it: a socket whose input was read before
   // its event came would else wake the worker for nothing.
@@ -170,6 +180,7 @@ class Worker {
   template <typename F>
   void post(F&& write) noexcept;
   void read_mail() noexcept;
+  void ask(Question question) noexcept;
   void watch_listeners() noexcept;
   void unwatch_listeners() noexcept;
   [[nodiscard]] int wait_ms() const noexcept;

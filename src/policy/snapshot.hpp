@@ -13,6 +13,7 @@
 
 #include "policy/access.hpp"
 #include "policy/audit_rules.hpp"
+#include "policy/introspection.hpp"
 #include "policy/namespaces.hpp"
 #include "policy/tallies.hpp"
 #include "tokenring/keyring.hpp"
@@ -113,6 +114,8 @@ struct Snapshot {
   Dictionaries dictionaries = {};
   bool has_blind_keys = false;
   bool has_revocation = false;
+  // Who is asked of tokens that no node has, in the order of the file.
+  std::vector<std::shared_ptr<const Introspection>> introspections = {};
   std::shared_ptr<Tallies> tallies = nullptr;         // Null: nothing is tallied.
   std::shared_ptr<const AuditRules> audit = nullptr;  // Null: the audit log is off.
 

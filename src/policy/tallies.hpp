@@ -61,7 +61,28 @@ class Tally {
   X(kLostRaces, "consumed_by_others")    \
   X(kReplays, "replays_refused")         \
   X(kHerdWaits, "gets_waited")           \
-  X(kNegative, "negative_entries")
+  X(kNegative, "negative_entries")       \
+  X(kIntrospected, "introspected")       \
+  X(kUnanswered, "introspection_misses")
+
+// X(enumerator, name): by introspection endpoint. Those up to kBreakerOpen are of the moment; the
+// others say what became of each request.
+#define TOKENRING_INTROSPECTION_TALLIES(X) \
+  X(kInFlight, "in_flight")                \
+  X(kWaiting, "waiting")                   \
+  X(kBreakerOpen, "breaker_open")          \
+  X(kActive, "active")                     \
+  X(kInactive, "inactive")                 \
+  X(kUnreachable, "unreachable")           \
+  X(kUntrusted, "untrusted")               \
+  X(kTimeout, "timeout")                   \
+  X(kRefused, "refused")                   \
+  X(kServerError, "server_error")          \
+  X(kTooLarge, "too_large")                \
+  X(kMalformed, "malformed")               \
+  X(kBadSignature, "bad_signature")        \
+  X(kNotAsked, "not_asked")                \
+  X(kShared, "shared")
 
 // X(enumerator, name): by master key, the primary first.
 #define TOKENRING_KEY_TALLIES(X) X(kOpened, "opened")
@@ -85,6 +106,7 @@ class Tally {
 enum class SpaceTally : std::uint8_t { TOKENRING_SPACE_TALLIES(X) };
 enum class NodeTally : std::uint8_t { TOKENRING_NODE_TALLIES(X) };
 enum class KeyTally : std::uint8_t { TOKENRING_KEY_TALLIES(X) };
+enum class IntrospectionTally : std::uint8_t { TOKENRING_INTROSPECTION_TALLIES(X) };
 #undef X
 enum class LatencyStep : std::uint8_t {};  // See latency_steps.hpp.
 inline constexpr NodeTally kFirstNodeCount = NodeTally::kRequests;
@@ -93,6 +115,7 @@ inline constexpr NodeTally kFirstNodeCount = NodeTally::kRequests;
 inline constexpr std::array kSpaceTallyNames = {TOKENRING_SPACE_TALLIES(X)};
 inline constexpr std::array kNodeTallyNames = {TOKENRING_NODE_TALLIES(X)};
 inline constexpr std::array kKeyTallyNames = {TOKENRING_KEY_TALLIES(X)};
+inline constexpr std::array kIntrospectionTallyNames = {TOKENRING_INTROSPECTION_TALLIES(X)};
 #undef X
 
 // Tallies for each of some things (columns), for each worker. A column is known by what it counts:
@@ -154,6 +177,7 @@ class TallyTable {
 using SpaceTallies = TallyTable<SpaceTally, kSpaceTallyNames.size()>;
 using NodeTallies = TallyTable<NodeTally, kNodeTallyNames.size()>;
 using KeyTallies = TallyTable<KeyTally, kKeyTallyNames.size()>;
+using IntrospectionTallies = TallyTable<IntrospectionTally, kIntrospectionTallyNames.size()>;
 using LatencyTallies = TallyTable<LatencyStep, kLatencySteps>;
 
 struct Tallies {
@@ -161,6 +185,8 @@ struct Tallies {
   SpaceTallies spaces;       // In the order of NamespaceTable::all(); named by prefix.
   KeyTallies keys;           // In the order of Keyring::key_id(); named by that.
   LatencyTallies latencies;  // Of requests that a node answered; by namespace, as `spaces`.
+  // In the order of Snapshot::introspections; named by name. The one thread that asks writes them.
+  IntrospectionTallies introspections = {};
 };
 
 }  // namespace tokenring

@@ -20,11 +20,17 @@ struct TokenRules {
   std::int64_t herd_wait_ms =
       0;  // For so long a get waits for another one's fetch; 0: it does not.
   std::int64_t negative_ttl_s = 0;  // What "active": false may live; 0: as any other value.
+  // Who is asked of a token that is not there: index into Snapshot::introspections.
+  std::uint16_t asks = kNobody;
+
+  static constexpr std::uint16_t kNobody = UINT16_MAX;
 
   [[nodiscard]] bool revokes() const noexcept { return revocation != Revocation::kNone; }
+  [[nodiscard]] bool asks_elsewhere() const noexcept { return asks != kNobody; }
   // Whether more than one request to the node may be needed, or another than the client's own.
   [[nodiscard]] bool any() const noexcept {
-    return revokes() || one_time || replay_guard || fill_guard_s > 0 || herd_wait_ms > 0;
+    return revokes() || one_time || replay_guard || fill_guard_s > 0 || herd_wait_ms > 0 ||
+           asks_elsewhere();
   }
 };
 

@@ -198,6 +198,7 @@ void Engine::tick(Now now) noexcept {
     expire_requests(link);
   }
   if (!herd_.empty()) wake_herd();
+  fills_.expire();
   if (now.instant >= next_publish_) {
     next_publish_ = now.instant.plus_ms(kPublishMs);
     publish();

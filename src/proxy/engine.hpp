@@ -114,8 +114,11 @@ class Engine {
 
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
   [[nodiscard]] EngineAudit& audit() noexcept { return audit_; }
+  [[nodiscard]] EngineFill& fills() noexcept { return fills_; }
   [[nodiscard]] BufferPool& pool() noexcept { return pool_; }
-  [[nodiscard]] std::size_t client_count() const noexcept { return clients_.live(); }
+  [[nodiscard]] std::size_t client_count() const noexcept {
+    return clients_.live() - fills_.clients();
+  }
   // By how much the owner's `instant` is behind the time that all workers share, for it leaves out
   // what the worker stood still.
   void set_lag(std::int64_t ns) noexcept { lag_ns_ = ns; }
@@ -129,15 +132,7 @@ class Engine {
 
  private:
   friend class EngineAudit;
-  // Where a key goes.
-  struct Target {
-    const Namespace* space = nullptr;
-    const Pool* pool = nullptr;
-    std::string_view route =
-        {};  // What the ring is asked for: the item's key, or what stands for it.
-    std::uint32_t backend = 0;
-  };
-
+  friend class EngineFill;
   // serve: from a client's bytes to a node's (engine_serve.cpp, engine_gets.cpp, engine_send.cpp,
   // engine_route.cpp).
   [[nodiscard]] std::size_t serve_input(Client& client, ClientId id, std::string_view in) noexcept;
@@ -445,6 +440,7 @@ class Engine {
   std::array<std::uint32_t, 1024> turn_ns_{};  // What the last turns took, by turn.
   Outbox outbox_;
   EngineAudit audit_{*this};
+  EngineFill fills_{*this};
 };
 
 }  // namespace tokenring

@@ -28,6 +28,7 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   TR_ASSERT(outbox_.open_links.empty());
   TR_ASSERT(outbox_.node_events.empty() && outbox_.seal_events.empty());
   TR_ASSERT(outbox_.access == nullptr);
+  TR_ASSERT(outbox_.questions.empty());
   now_ = now;
   const bool is_reload = snapshot != snapshot_;
   if (is_reload) {

@@ -59,6 +59,7 @@ void Engine::serve_flush_all(Client& client, ClientId id, const Request& request
     return;
   }
   leaders_.clear();
+  if (!snapshot_->introspections.empty()) outbox_.questions.push_back({.forgets = true});
   serve_fan_out(client, id, request,
                 request.has_ttl ? fmt::format("flush_all {}", request.exptime) : "flush_all");
 }

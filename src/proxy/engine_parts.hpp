@@ -5,8 +5,10 @@
 #include <string>
 
 #include "base/slab.hpp"
+#include "policy/snapshot.hpp"
 #include "proxy/counters.hpp"
 #include "proxy/engine_audit.hpp"
+#include "proxy/engine_fill.hpp"
 #include "proxy/latency.hpp"
 #include "proxy/slot.hpp"
 #include "proxy/stats_sum.hpp"
@@ -26,6 +28,15 @@ struct EngineOptions {
   Entropy* entropy = nullptr;        // Null: the operating system's. Must outlive the engine.
   LatencyBook* latencies = nullptr;  // Likewise; null: none are kept.
   std::int64_t started_s = 0;        // Unix time of the process's start.
+};
+
+// Where a key goes.
+struct Target {
+  const Namespace* space = nullptr;
+  const Pool* pool = nullptr;
+  // What the ring is asked for: the item's key, or what stands for it.
+  std::string_view route = {};
+  std::uint32_t backend = 0;
 };
 
 // The answers of all nodes to one `stats`, on their way to be one.

@@ -6,7 +6,7 @@
 
 namespace tokenring {
 
-Engine::Target Engine::target_of(const Namespace& space, std::string_view route) noexcept {
+Target Engine::target_of(const Namespace& space, std::string_view route) noexcept {
   const Pool& pool = snapshot_->pools[space.pool];
   return {&space, &pool, route, pool.first_backend + pool.ring.owner_of(route)};
 }

@@ -36,11 +36,13 @@ void Engine::serve_token(Link& link, const Request& request, std::string_view ke
   switch (request.verb()) {
     case Verb::kDelete:
       if (space.tokens.revokes() && names_group(space, key)) return revoke(index);
+      if (space.tokens.asks_elsewhere()) fills_.retract(slot, key, true);
       if (space.tokens.fill_guard_s > 0 && !request.wants_invalidate)
         return bury(link, request, plan, index);
       break;
     case Verb::kSet:
     case Verb::kArithmetic:
+      if (space.tokens.asks_elsewhere()) fills_.retract(slot, key, false);
       if (changes_value(request))
         return begin_change(link, *clients_.find(slot.client), request, plan, index);
       return store(link, request, plan, index);
@@ -179,6 +181,7 @@ bool Engine::fill_sealed(std::uint32_t index, const Reply& reply) noexcept {
   Sealing& sealing = sealings_[slot.sealing];
   switch (sealing.aside) {
     case Sealing::Aside::kNone:
+    case Sealing::Aside::kFill:  // Is in no FIFO.
       break;
     case Sealing::Aside::kMarker:
       return learn_marker(index, reply);
@@ -226,7 +229,9 @@ bool Engine::fill_ready(std::uint32_t index, const Reply& reply, const Reply& sa
     return true;
   }
   Buffer plain;
-  const bool fits = fill_shown(index, reveal(slot, reply, plain), &plain);
+  const Reply shown = reveal(slot, reply, plain);
+  const bool waits = rules.asks_elsewhere() && fills_.ask(index, shown);
+  const bool fits = waits || fill_shown(index, shown, &plain);
   wipe_plain(plain);
   return fits;
 }

@@ -43,6 +43,16 @@ struct AccessWork {
   std::vector<LoginJob> logins;     // To be checked, then Engine::login_checked().
 };
 
+// What is to be asked of an authorization server, as no node has the answer; or, where it
+// `forgets`, that what was asked earlier of the token is to be answered to nobody who asks later.
+struct Question {
+  SlabId id = {};           // For EngineFill::answer().
+  std::uint16_t space = 0;  // Index into NamespaceTable::all().
+  bool forgets = false;
+  std::uint64_t epoch = 0;  // Of its group: only what is asked in the same one has the same answer.
+  std::string token = {};   // `forgets`: empty for all tokens of all namespaces.
+};
+
 // What the engine's owner has to do. Cleared by the owner; each id stands in a list at most once.
 struct Outbox {
   std::vector<LinkId> open_links;  // Connect to link_address().
@@ -54,12 +64,14 @@ struct Outbox {
   std::vector<NodeEvent> node_events;   // To be told, if anybody wants to know.
   std::vector<SealEvent> seal_events;   // Likewise; the first kSealEventsMax of a turn.
   std::unique_ptr<AccessWork> access;   // Null: there is none.
+  std::vector<Question> questions;      // To be asked in this order, before links are flushed.
 
   static constexpr std::size_t kSealEventsMax = 8;
 
   static auto lists(auto& of) noexcept {
     return std::tie(of.open_links, of.close_links, of.flush_links, of.flush_clients,
-                    of.read_clients, of.close_clients, of.node_events, of.seal_events);
+                    of.read_clients, of.close_clients, of.node_events, of.seal_events,
+                    of.questions);
   }
   [[nodiscard]] AccessWork& access_work() {
     if (access == nullptr) access = std::make_unique<AccessWork>();

@@ -1,6 +1,7 @@
 // Sealing: what a request in a sealed namespace, or in one with an owner, keeps beside its slot.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -75,6 +76,7 @@ struct Sealing {
     kMarker,   // Asks for `marker`; those that follow the slot wait for it.
     kRemoval,  // Takes away what the one that follows it has read: who does that has it.
     kLook,     // Tells `looks_for` whether there was anything.
+    kFill,     // Is put to no node: those that follow it wait for what is asked elsewhere.
   };
 
   // What became of the request against its client's wish, for the audit log.
@@ -115,6 +117,15 @@ struct Sealing {
   Buffer held;                     // The node's reply, which waits for what else is needed.
 
   Sealing() noexcept {}  // `node_key_text` stays uninitialised on purpose.
+  // The same item at the same node, under the same marker.
+  void be_of_key(const Sealing& other) noexcept {
+    std::copy_n(other.node_key_text.begin(), other.node_key_size, node_key_text.begin());
+    node_key_size = other.node_key_size;
+    keeps_base64 = other.keeps_base64;
+    link = other.link;
+    marker = other.marker;
+    marker_link = other.marker_link;
+  }
   [[nodiscard]] std::string_view node_key() const noexcept {
     return {node_key_text.data(), node_key_size};
   }

@@ -197,6 +197,7 @@ void Rig::turn() {
   while (!engine_->outbox().empty()) {
     Outbox work;
     std::swap(work, engine_->outbox());
+    std::move(work.questions.begin(), work.questions.end(), std::back_inserter(questions_));
     for (const LinkId id : work.close_links)
       if (nodes_[id.index].link == id) nodes_[id.index].connected = false;
     AccessWork& access = work.access_work();

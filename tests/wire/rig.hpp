@@ -73,6 +73,8 @@ class Rig {
   [[nodiscard]] std::vector<AccessEvent>& access_events() noexcept { return access_events_; }
   // Passwords that wait to be checked; then Engine::login_checked().
   [[nodiscard]] std::vector<LoginJob>& logins() noexcept { return logins_; }
+  // What the engine wanted asked elsewhere, and nobody took out yet.
+  [[nodiscard]] std::vector<Question>& questions() noexcept { return questions_; }
   [[nodiscard]] const CounterBoard& board() const noexcept { return board_; }
   [[nodiscard]] Now now() const noexcept { return now_; }
   // Characters, then three digits, so that node `owner` owns the key.
@@ -113,6 +115,7 @@ class Rig {
   std::function<Peer(unsigned)> who_comes_;
   std::vector<AccessEvent> access_events_;
   std::vector<LoginJob> logins_;
+  std::vector<Question> questions_;
   Pieces client_pieces_;
   Pieces node_pieces_;
 };
