@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <random>
 #include <stdexcept>
 
 #include "app/private_file.hpp"
-#include "app/read_file.hpp"
 #include "seal/secret.hpp"
 #include "tokenring/envelope.hpp"
 
@@ -56,15 +54,12 @@ Result<std::shared_ptr<const UserBook>, std::string> read_users(
     const Config& config, const std::shared_ptr<const HmacKey>& key) {
   const std::string& path = config.auth_file;
   if (path.empty()) return std::shared_ptr<const UserBook>();
-  const auto file = open_private_file(path);
-  if (!file) return unexpected(file.error());
-  std::string text;
-  const int error = read_file(file->get(), UserBook::kFileBytesMax + 1, text);
-  if (error != 0) return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(error)));
-  if (text.size() > UserBook::kFileBytesMax)
+  auto text = read_private_file(path, UserBook::kFileBytesMax + 1);
+  if (!text) return unexpected(text.error());
+  if (text->size() > UserBook::kFileBytesMax)
     return unexpected(fmt::format("{}: has more than {} bytes", path, UserBook::kFileBytesMax));
-  auto users = UserBook::parse(text, path, key);
-  wipe(text.data(), text.size());
+  auto users = UserBook::parse(*text, path, key);
+  wipe(text->data(), text->size());
   return users;
 }
 

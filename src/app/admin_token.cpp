@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "app/private_file.hpp"
-#include "app/read_file.hpp"
 
 namespace tokenring {
 
@@ -16,12 +14,10 @@ Result<std::string, std::string> read_admin_token(const Config& config) {
   const auto bad = [&](std::string_view what) {
     return unexpected(fmt::format("{}: {}", path, what));
   };
-  const auto file = open_private_file(path);
-  if (!file) return unexpected(file.error());
-  std::string token;
-  // An end of line and one more, which shows.
-  if (const int error = read_file(file->get(), kTokenBytesMax + 2, token); error != 0)
-    return bad(fmt::format("cannot read: {}", std::strerror(error)));
+  auto text =
+      read_private_file(path, kTokenBytesMax + 2);  // An end of line and one more, which shows.
+  if (!text) return text;
+  std::string token = *std::move(text);
   if (token.ends_with('\n')) token.pop_back();
   if (token.size() < kTokenBytesMin || token.size() > kTokenBytesMax)
     return bad(

@@ -20,11 +20,9 @@ constexpr std::size_t kPemBytesMax = std::size_t{1} << 20;
 
 // One line that nobody else may read.
 Result<std::shared_ptr<const SecretBytes>, std::string> read_secret(const std::string& path) {
-  const auto file = open_private_file(path);
-  if (!file) return unexpected(file.error());
-  std::string text;
-  text.reserve(kSecretBytesMax + 2);  // So that no copy is left behind.
-  const int error = read_file(file->get(), kSecretBytesMax + 2, text);
+  auto read = read_private_file(path, kSecretBytesMax + 2);
+  if (!read) return unexpected(read.error());
+  std::string& text = *read;
   if (text.ends_with('\n')) text.pop_back();
   const bool is_line =
       !text.empty() && text.size() <= kSecretBytesMax &&
@@ -32,7 +30,6 @@ Result<std::shared_ptr<const SecretBytes>, std::string> read_secret(const std::s
   auto secret = std::make_shared<SecretBytes>(std::max<std::size_t>(1, text.size()));
   if (is_line) std::memcpy(secret->data(), text.data(), text.size());
   wipe(text.data(), text.size());
-  if (error != 0) return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(error)));
   if (!is_line)
     return unexpected(fmt::format("{}: is no secret; give one line of 1 to {} characters of ASCII",
                                   path, kSecretBytesMax));

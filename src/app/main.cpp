@@ -7,14 +7,11 @@
 #include <iostream>
 #include <optional>
 
-#include "app/access.hpp"
-#include "app/admin_token.hpp"
 #include "app/ask.hpp"
 #include "app/command_line.hpp"
 #include "app/import.hpp"
+#include "app/material.hpp"
 #include "app/run.hpp"
-#include "app/seal_material.hpp"
-#include "app/tls_material.hpp"
 #include "app/top.hpp"
 #include "app/where.hpp"
 #include "io/resolver.hpp"
@@ -30,16 +27,8 @@ int fail(std::string_view line) {
 }
 
 int check(const CommandLine& line, const Config& config) {
-  const auto material = read_seal_material(config);
-  if (!material) return fail(material.error());
-  TicketBook tickets;
-  if (const auto tls = read_tls_material(config, tickets); !tls) return fail(tls.error());
-  if (const auto token = read_admin_token(config); !token) return fail(token.error());
-  if (const auto by = read_signed_revocation(config.revocation); !by) return fail(by.error());
-  if (const auto users = read_users(config, make_password_key()); !users)
-    return fail(users.error());
-  if (const auto snapshot = make_snapshot(config, {}, *material); !snapshot)
-    return fail(snapshot.error());
+  MaterialPast none;
+  if (const auto material = read_material(config, none); !material) return fail(material.error());
   for (const std::string& warning : warnings(config, {std::time(nullptr)}))
     fmt::print(stderr, "warning: {}\n", warning);
   fmt::print("{}: ok\n{}\n", line.config_file.empty() ? "defaults" : line.config_file,

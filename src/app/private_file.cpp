@@ -9,6 +9,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "app/read_file.hpp"
+#include "seal/secret.hpp"
+
 namespace tokenring {
 
 namespace {
@@ -51,6 +54,18 @@ Result<Fd, std::string> open_private_file(const std::string& path) {
   if (std::string error = bad_file(file.get(), forbidden); !error.empty())
     return unexpected(fmt::format("{}: {}", path, error));
   return file;
+}
+
+Result<std::string, std::string> read_private_file(const std::string& path, std::size_t limit) {
+  const auto file = open_private_file(path);
+  if (!file) return unexpected(file.error());
+  std::string text;
+  text.reserve(limit);
+  if (const int error = read_file(file->get(), limit, text); error != 0) {
+    wipe(text.data(), text.size());
+    return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(error)));
+  }
+  return text;
 }
 
 }  // namespace tokenring

@@ -43,8 +43,7 @@ const Namespace* revocable_space(std::string_view prefix, const Snapshot& snapsh
 
 // The group's own key; empty where the name cannot be one.
 std::string key_of_group(const Namespace& space, std::string_view name, const Snapshot& snapshot) {
-  std::string_view ends = snapshot.pools[space.pool].ring.hash_tag();
-  if (ends.empty()) ends = "{}";
+  const std::string_view ends = snapshot.pools[space.pool].group_ends();
   const auto does_not_fit = [&](char c) {
     return (c >= '\0' && c <= ' ') || c == '\x7F' || ends.find(c) != std::string_view::npos;
   };
@@ -152,8 +151,7 @@ std::string error_json(std::string_view code, std::string_view why) {
 bool is_group_key(std::string_view key, const Snapshot& snapshot) {
   const Namespace* const space = snapshot.namespaces.find(key);
   if (space == nullptr || !space->tokens.revokes()) return false;
-  std::string_view ends = snapshot.pools[space->pool].ring.hash_tag();
-  if (ends.empty()) ends = "{}";
+  const std::string_view ends = snapshot.pools[space->pool].group_ends();
   const std::string_view behind = key.substr(space->prefix.size());
   if (behind.size() < 3 || behind.front() != ends[0] || behind.back() != ends[1]) return false;
   return key_of_group(*space, behind.substr(1, behind.size() - 2), snapshot) == key;

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "app/admin_token.hpp"
 #include "app/quantity.hpp"
 #include "io/clock.hpp"
 #include "io/handover.hpp"
@@ -87,26 +86,12 @@ void Supervisor::run() {
 
 // Workers start when all names are there, or when they have been waited for.
 void Supervisor::begin() {
-  auto material = read_seal_material(config_);
+  auto material = read_material(config_, past_);
   if (!material) throw std::runtime_error(material.error());
   material_ = *std::move(material);
-  auto tls = read_tls_material(config_, tickets_);
-  if (!tls) throw std::runtime_error(tls.error());
-  tls_ = *std::move(tls);
-  auto token = read_admin_token(config_);
-  if (!token) throw std::runtime_error(token.error());
-  admin_token_ = *std::move(token);
-  auto revocation = read_signed_revocation(config_.revocation);
-  if (!revocation) throw std::runtime_error(revocation.error());
-  revocation_ = *std::move(revocation);
   if (!config_.admin.listen.empty())
     admin_ = std::make_unique<Admin>(board_, started_s_,
                                      [this](const auto& keys) { return delete_keys(keys); });
-  auto users = read_users(config_, password_key_);
-  if (!users) throw std::runtime_error(users.error());
-  users_ = *std::move(users);
-  if (const auto sound = make_snapshot(config_, {}, material_); !sound)
-    throw std::runtime_error(sound.error());
   if (config_.audit.is_on()) {
     auto file = open_audit_file(config_.audit.file);
     if (!file) throw std::runtime_error(file.error());
@@ -127,7 +112,7 @@ void Supervisor::begin() {
 
 void Supervisor::serve() {
   if (line_.takeover) find_predecessor();
-  if (const auto adopted = adopt(config_, book_, material_, tls_, users_); !adopted)
+  if (const auto adopted = adopt(config_, book_, material_); !adopted)
     throw std::runtime_error(adopted.error());
   if (!predecessor_) open_admin(false);
   listeners_ = open_listeners(config_.listen, worker_count_, std::move(given_));

@@ -11,15 +11,13 @@
 #include <thread>
 #include <vector>
 
-#include "app/access.hpp"
 #include "app/admin.hpp"
 #include "app/audit.hpp"
 #include "app/command_line.hpp"
 #include "app/config.hpp"
 #include "app/listeners.hpp"
+#include "app/material.hpp"
 #include "app/names.hpp"
-#include "app/seal_material.hpp"
-#include "app/tls_material.hpp"
 #include "io/asker.hpp"
 #include "io/control.hpp"
 #include "io/handshaker.hpp"
@@ -52,11 +50,7 @@ class Supervisor {
   struct Pending {
     Config config;
     NameBook book;
-    SealMaterial material;
-    TlsMaterial tls;
-    std::string admin_token;
-    std::shared_ptr<const SignedRevocation> revocation;
-    std::shared_ptr<const UserBook> users;
+    Material material;
     Fd audit_file;  // Where it is another one than before.
     Reply reply;
     std::string kept;  // What cannot change, as a line for the operator; empty: nothing.
@@ -112,9 +106,7 @@ class Supervisor {
   // Builds a snapshot for the workers; an error if there can be none, and then nothing changed.
   // Workers let go of `taken` as they take it.
   [[nodiscard]] Result<bool, std::string> adopt(const Config& config, const NameBook& book,
-                                                const SealMaterial& material,
-                                                const TlsMaterial& tls,
-                                                const std::shared_ptr<const UserBook>& users,
+                                                const Material& material,
                                                 const std::shared_ptr<const void>& taken = {});
   void tell_of_keys() const;
   // Returns what it told the log, a line each.
@@ -138,13 +130,8 @@ class Supervisor {
   std::uint64_t pendings_ = 0;  // Numbers them.
   std::optional<Pending> pending_;
   NameBook book_;
-  SealMaterial material_;
-  TicketBook tickets_;
-  TlsMaterial tls_;
-  std::string admin_token_;
-  std::shared_ptr<const SignedRevocation> revocation_;
-  std::shared_ptr<const HmacKey> password_key_ = make_password_key();
-  std::shared_ptr<const UserBook> users_;
+  Material material_;
+  MaterialPast past_;
   bool last_reload_failed_ = false;
   std::int64_t loaded_s_;
   std::uint64_t admin_tries_ = 0;

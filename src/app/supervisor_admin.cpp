@@ -50,7 +50,7 @@ void Supervisor::give_admin_up() {
 
 void Supervisor::tell_admin() {
   if (!admin_) return;
-  admin_->set_tls(TlsMaterial::find(tls_.servers, config_.admin.tls));
+  admin_->set_tls(TlsMaterial::find(material_.tls.servers, config_.admin.tls));
   admin_->tell({.snapshot = snapshot_,
                 .audit = &audit_queue_.counts(),
                 .draining = phase_ == Phase::kDraining,
@@ -58,7 +58,7 @@ void Supervisor::tell_admin() {
                 .failed_reloads = failed_reloads_,
                 .last_reload_failed = last_reload_failed_,
                 .loaded_s = loaded_s_},
-               admin_token_, revocation_);
+               material_.admin_token, material_.revocation);
 }
 
 // By a client of our own, whom no rule for clients concerns.

@@ -45,10 +45,10 @@ void Supervisor::audit(AuditEvent event) {
 }
 
 void Supervisor::audit_keys() {
-  if (audit_ == nullptr || material_.keyring == nullptr) return;
+  if (audit_ == nullptr || material_.seal.keyring == nullptr) return;
   std::string ids;
-  for (std::size_t n = 0; n < material_.keyring->master_count(); ++n)
-    ids += fmt::format("{}{:08x}", n == 0 ? "" : " ", material_.keyring->key_id(n));
+  for (std::size_t n = 0; n < material_.seal.keyring->master_count(); ++n)
+    ids += fmt::format("{}{:08x}", n == 0 ? "" : " ", material_.seal.keyring->key_id(n));
   audit({.action = AuditAction::kKeysLoaded, .detail = std::move(ids)});
 }
 

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "app/address.hpp"
-#include "app/admin_token.hpp"
 #include "app/supervisor.hpp"
 #include "io/clock.hpp"
 #include "io/log.hpp"
@@ -36,18 +35,8 @@ void Supervisor::reload(const Reply& reply) {
 
   NameBook book = book_;
   book.use(*config, read_clock().instant);
-  auto material = read_seal_material(*config);
+  auto material = read_material(*config, past_);
   if (!material) return refuse(reply, material.error());
-  auto tls = read_tls_material(*config, tickets_);
-  if (!tls) return refuse(reply, tls.error());
-  auto token = read_admin_token(*config);
-  if (!token) return refuse(reply, token.error());
-  auto revocation = read_signed_revocation(config->revocation);
-  if (!revocation) return refuse(reply, revocation.error());
-  auto users = read_users(*config, password_key_);
-  if (!users) return refuse(reply, users.error());
-  if (const auto sound = make_snapshot(*config, book.names(), *material); !sound)
-    return refuse(reply, sound.error());
   Fd audit_file;
   if (config->audit.is_on() && config->audit.file != config_.audit.file) {
     auto file = open_audit_file(config->audit.file);
@@ -57,10 +46,6 @@ void Supervisor::reload(const Reply& reply) {
   pending_ = Pending{.config = *std::move(config),
                      .book = std::move(book),
                      .material = *std::move(material),
-                     .tls = *std::move(tls),
-                     .admin_token = *std::move(token),
-                     .revocation = *std::move(revocation),
-                     .users = *std::move(users),
                      .audit_file = std::move(audit_file),
                      .reply = reply,
                      .kept = std::move(kept),
@@ -94,17 +79,11 @@ void Supervisor::finish_reload() {
           reply(*answer);
         });
       });
-  if (const auto adopted =
-          adopt(pending.config, pending.book, pending.material, pending.tls, pending.users, taken);
-      !adopted)
+  if (const auto adopted = adopt(pending.config, pending.book, pending.material, taken); !adopted)
     return refuse([&](const std::string& text) { *answer = text; }, adopted.error());
   config_ = pending.config;
   book_ = pending.book;
   material_ = pending.material;
-  tls_ = pending.tls;
-  admin_token_ = pending.admin_token;
-  revocation_ = pending.revocation;
-  users_ = pending.users;
   adopt_audit(std::move(pending.audit_file));
   audit({.action = AuditAction::kReload});
   audit_keys();
@@ -179,13 +158,13 @@ void Supervisor::take_change(const NameBook::Change& change) {
               change.line);
   }
   if (!change.changed || phase_ != Phase::kServing) return;
-  if (const auto adopted = adopt(config_, book_, material_, tls_, users_); !adopted)
+  if (const auto adopted = adopt(config_, book_, material_); !adopted)
     log_event(LogLevel::kError, LogEvent::kNames, "the nodes stay as they are: {}",
               adopted.error());
 }
 
 void Supervisor::tell_of_keys() const {
-  if (material_.keyring != nullptr && !material_.keyring->memory_is_locked())
+  if (material_.seal.keyring != nullptr && !material_.seal.keyring->memory_is_locked())
     log_event(LogLevel::kWarn, LogEvent::kProcess,
               "keys are in memory that may be swapped out: raise the limit on locked memory");
 }
@@ -200,18 +179,17 @@ std::string Supervisor::tell_warnings() const {
 }
 
 Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook& book,
-                                            const SealMaterial& material, const TlsMaterial& tls,
-                                            const std::shared_ptr<const UserBook>& users,
+                                            const Material& material,
                                             const std::shared_ptr<const void>& taken) {
   const Tallies* before = snapshot_ == nullptr ? nullptr : snapshot_->tallies.get();
-  const AccessMaterial access{.users = users,
+  const AccessMaterial access{.users = material.users,
                               .before = snapshot_ == nullptr ? nullptr : snapshot_->access.get()};
-  auto snapshot = make_snapshot(config, book.names(), material, before, &access);
+  auto snapshot = make_snapshot(config, book.names(), material.seal, before, &access);
   if (!snapshot) return unexpected(snapshot.error());
   snapshot_ = *std::move(snapshot);
-  nodes_ =
-      std::make_shared<const std::vector<NodeAddress>>(reach_nodes(config, book, tls, *snapshot_));
-  fronts_ = std::make_shared<const Fronts>(fronts_of(config, tls));
+  nodes_ = std::make_shared<const std::vector<NodeAddress>>(
+      reach_nodes(config, book, material.tls, *snapshot_));
+  fronts_ = std::make_shared<const Fronts>(fronts_of(config, material.tls));
   client_handshakes_.set_max(config.limits.handshakes_max);
   for (const auto& worker : workers_) worker->adopt(snapshot_, nodes_, fronts_, taken);
   tell_admin();

@@ -32,12 +32,9 @@ Text read_pem(const TlsConfig::File& file) {
 }
 
 Text read_key(const TlsConfig::File& file) {
-  std::string text;
-  if (file.path.empty()) return text;
-  const auto open = open_private_file(file.path);
-  if (!open) return unexpected(fmt::format("{}: {}", file.at, open.error()));
-  if (const int error = read_file(open->get(), kPemBytesMax, text); error != 0)
-    return unexpected(line_of(file, fmt::format("cannot read: {}", std::strerror(error))));
+  if (file.path.empty()) return std::string();
+  auto text = read_private_file(file.path, kPemBytesMax);
+  if (!text) return unexpected(fmt::format("{}: {}", file.at, text.error()));
   return text;
 }
 

@@ -159,8 +159,8 @@ Peer describe_peer(int fd) noexcept {
   } else if (other.family() == AF_INET) {
     const auto* const address = reinterpret_cast<const sockaddr_in*>(&other.address);
     peer.kind = Peer::Kind::kInternet;
-    peer.address[10] = peer.address[11] = 0xFF;
-    std::memcpy(&peer.address[12], &address->sin_addr, 4);
+    peer.address = kIpv4.address;
+    std::memcpy(&peer.address[kIpv4.bits / 8], &address->sin_addr, 4);
     peer.port = ntohs(address->sin_port);
   } else if (other.family() == AF_INET6) {
     const auto* const address = reinterpret_cast<const sockaddr_in6*>(&other.address);

@@ -11,13 +11,6 @@ namespace tokenring {
 
 namespace {
 
-constexpr PeerAddress kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-constexpr unsigned kMappedBits = 96;
-
-bool is_mapped(const PeerAddress& address) {
-  return std::equal(address.begin(), address.begin() + kMappedBits / 8, kMapped.begin());
-}
-
 // Whether all bits of the address behind the first `bits` are zero.
 bool ends_in_zeros(const PeerAddress& address, unsigned bits) {
   for (unsigned i = bits; i < 128; ++i)
@@ -35,8 +28,8 @@ std::string text_of(const Peer& peer) {
     case Peer::Kind::kUnix:
       return fmt::format("uid {} pid {}", peer.uid, peer.pid);
     case Peer::Kind::kInternet:
-      if (is_mapped(peer.address)) {
-        ::inet_ntop(AF_INET, peer.address.data() + kMappedBits / 8, text.data(), text.size());
+      if (kIpv4.has(peer.address)) {
+        ::inet_ntop(AF_INET, peer.address.data() + kIpv4.bits / 8, text.data(), text.size());
         return fmt::format("{}:{}", text.data(), peer.port);
       }
       ::inet_ntop(AF_INET6, peer.address.data(), text.data(), text.size());
@@ -62,8 +55,8 @@ Result<Network, std::string> parse_network(std::string_view text) {
   const std::string host(text.substr(0, slash));
   Network network;
   const bool is_v6 = host.find(':') != std::string::npos;
-  network.address = is_v6 ? PeerAddress{} : kMapped;
-  std::uint8_t* const to = network.address.data() + (is_v6 ? 0 : kMappedBits / 8);
+  network.address = is_v6 ? PeerAddress{} : kIpv4.address;
+  std::uint8_t* const to = network.address.data() + (is_v6 ? 0 : kIpv4.bits / 8);
   if (host.size() != std::strlen(host.c_str()) ||
       ::inet_pton(is_v6 ? AF_INET6 : AF_INET, host.c_str(), to) != 1)
     return bad(kNone);

@@ -44,6 +44,9 @@ struct Network {
   friend bool operator==(const Network&, const Network&) = default;
 };
 
+// Where IPv4 lies in it (RFC 4291, 2.5.5.2).
+inline constexpr Network kIpv4{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF}, 96};
+
 // "10.1.0.0/16", "fd00::/8" or an address alone. The error reads "what is wrong; what would be
 // right".
 [[nodiscard]] Result<Network, std::string> parse_network(std::string_view text);

@@ -12,7 +12,6 @@ std::uint64_t LoginGuard::name_of(const Peer& peer) const noexcept {
   if (peer.kind == Peer::Kind::kUnix) {
     for (std::size_t i = 0; i < 4; ++i) text[1 + i] = static_cast<std::uint8_t>(peer.uid >> 8 * i);
   } else {
-    constexpr Network kIpv4{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF}, 96};
     const std::size_t bytes = kIpv4.has(peer.address) ? 16 : 8;
     std::copy_n(peer.address.begin(), bytes, text.begin() + 1);
   }

@@ -70,6 +70,10 @@ struct Pool {
   [[nodiscard]] std::string_view place_of(std::size_t node) const noexcept {
     return node < places.size() ? places[node] : nodes[node].address;
   }
+  // Between which a key's group is named: its hash tag's ends, "{}" where the ring heeds none.
+  [[nodiscard]] std::string_view group_ends() const noexcept {
+    return ring.hash_tag().empty() ? std::string_view("{}") : ring.hash_tag();
+  }
 };
 
 // Every bound has a name and a unit. Defaults are those of conf/tokenring.toml.

@@ -19,7 +19,6 @@ namespace tokenring {
 namespace {
 
 constexpr std::string_view kCrLf = "\r\n";
-constexpr std::string_view kDefaultTag = "{}";
 // What an item has beside its value: header, key, envelope.
 constexpr std::size_t kBesideMax = 512;
 
@@ -41,7 +40,7 @@ bool may_be_answered(const Slot& slot, const Sealing& sealing) {
 // The token that a key is of: what follows the prefix, and its hash tag where it begins with one,
 // and a colon behind that.
 std::string_view token_in(std::string_view key, const Namespace& space, const Pool& pool) {
-  const std::string_view tag = pool.ring.hash_tag().empty() ? kDefaultTag : pool.ring.hash_tag();
+  const std::string_view tag = pool.group_ends();
   key.remove_prefix(std::min(key.size(), space.prefix.size() - space.mark_bytes));
   if (!key.starts_with(tag[0])) return key;
   const std::size_t end = key.find(tag[1]);

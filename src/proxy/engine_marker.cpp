@@ -22,18 +22,12 @@ namespace tokenring {
 namespace {
 
 constexpr std::string_view kCrLf = "\r\n";
-constexpr std::string_view kDefaultTag = "{}";
 // A marker outlives what hangs on it by this much.
 constexpr std::int64_t kMarkerSlackS = 60;
 
-std::string_view group_ends(const Pool& pool) {
-  const std::string_view ends = pool.ring.hash_tag();
-  return ends.empty() ? kDefaultTag : ends;
-}
-
 // What names a key's group: its hash tag, else the whole key.
 std::string_view group_of(std::string_view key, const Pool& pool) {
-  return hashed_part(key, group_ends(pool));
+  return hashed_part(key, pool.group_ends());
 }
 
 }  // namespace
@@ -64,7 +58,7 @@ void Engine::name_marker(Slot& slot, const Namespace& space, std::string_view ke
   marker.users = 1;
   const BlindedKey name = snapshot_->keyring->blinder().blind_group(
       {.space = space.prefix, .key = key, .tag = is_alone ? std::string_view() : tag},
-      group_ends(pool), marker.name_text.data(), blinded_tags_.get());
+      pool.group_ends(), marker.name_text.data(), blinded_tags_.get());
   marker.name_size = name.size;
   const bool is_beside = !pool.ring.hash_tag().empty() || is_alone;
   const std::uint32_t backend = is_beside ? link.backend : target_of(space, name.route).backend;
