@@ -197,18 +197,20 @@ class Logins(Access):
 
 
 class Rights(Access):
-    # (request, what it needs, a miss)
+    # (request, what it needs, a miss, what it is told of a 5 where it may)
     COMMANDS = [
-        (b"get %s\r\n", "read", b"END\r\n"), (b"gets %s\r\n", "read", b"END\r\n"), (b"gat 100 %s\r\n", "read write", b"END\r\n"),
-        (b"touch %s 100\r\n", "write", b"NOT_FOUND\r\n"), (b"set %s 0 0 1\r\n1\r\n", "write", None),
-        (b"add %s 0 0 1\r\n1\r\n", "write", None), (b"replace %s 0 0 1\r\n1\r\n", "write", None),
-        (b"append %s 0 0 1\r\n1\r\n", "write", None), (b"prepend %s 0 0 1\r\n1\r\n", "write", None),
-        (b"cas %s 0 0 1 1\r\n1\r\n", "write", None), (b"incr %s 1\r\n", "read write", None),
-        (b"decr %s 1\r\n", "read write", None), (b"delete %s\r\n", "delete", None),
-        (b"mg %s v\r\n", "read", b"EN\r\n"), (b"mg %s v T100\r\n", "read write", b"EN\r\n"),
-        (b"me %s\r\n", "read", b"EN\r\n"), (b"ms %s 1 T100\r\n1\r\n", "write", None), (b"ms %s 1 MA\r\n1\r\n", "write", None),
-        (b"ma %s\r\n", "write", None), (b"ma %s v\r\n", "read write", None), (b"md %s\r\n", "delete", None),
-        (b"md %s I T30\r\n", "delete", None),
+        (b"get %s\r\n", "read", b"END\r\n", b"VALUE %s 0 1\r\n"), (b"gets %s\r\n", "read", b"END\r\n", b"VALUE %s 0 1 "),
+        (b"gat 100 %s\r\n", "read write", b"END\r\n", b"VALUE %s 0 1\r\n"),
+        (b"touch %s 100\r\n", "write", b"NOT_FOUND\r\n", b"TOUCHED\r\n"), (b"set %s 0 0 1\r\n1\r\n", "write", None, b"STORED\r\n"),
+        (b"add %s 0 0 1\r\n1\r\n", "write", None, b"NOT_STORED\r\n"), (b"replace %s 0 0 1\r\n1\r\n", "write", None, b"STORED\r\n"),
+        (b"append %s 0 0 1\r\n1\r\n", "write", None, b"STORED\r\n"), (b"prepend %s 0 0 1\r\n1\r\n", "write", None, b"STORED\r\n"),
+        (b"cas %s 0 0 1 1\r\n1\r\n", "write", None, b"EXISTS\r\n"), (b"incr %s 1\r\n", "read write", None, b"6\r\n"),
+        (b"decr %s 1\r\n", "read write", None, b"4\r\n"), (b"delete %s\r\n", "delete", None, b"DELETED\r\n"),
+        (b"mg %s v\r\n", "read", b"EN\r\n", b"VA 1\r\n"), (b"mg %s v T100\r\n", "read write", b"EN\r\n", b"VA 1\r\n"),
+        (b"me %s\r\n", "read", b"EN\r\n", b"ME %s exp="), (b"ms %s 1 T100\r\n1\r\n", "write", None, b"HD\r\n"),
+        (b"ms %s 1 MA\r\n1\r\n", "write", None, b"HD\r\n"), (b"ma %s\r\n", "write", None, b"HD\r\n"),
+        (b"ma %s v\r\n", "read write", None, b"VA 1\r\n"), (b"md %s\r\n", "delete", None, b"HD\r\n"),
+        (b"md %s I T30\r\n", "delete", None, b"HD\r\n"),
     ]
     SPACES = {"auth:": b"auth:k", "sess:": b"sess:k", "": b"other"}
     IDENTITIES = {  # name: {prefix: rights}, hide
@@ -232,23 +234,24 @@ class Rights(Access):
 
     def test_identity_by_namespace_by_command(self):
         proxy = self.start()
-        refused = 0
+        allowed = refused = 0
         owner = self.client(proxy, b"all")
         for name, (rights, hides) in self.IDENTITIES.items():
             client = self.client(proxy, name.encode())
             for prefix, key in self.SPACES.items():
-                for form, needed, miss in self.COMMANDS:
+                for form, needed, miss, told in self.COMMANDS:
                     owner.set(key, b"5")
                     reply = client.command(form % key)
                     with self.subTest(name=name, request=form % key):
                         if set(needed.split()) <= set(rights.get(prefix, "").split()):
-                            self.assertNotIn(b"ERROR", reply.replace(b"SERVER_ERROR", b""))
-                            self.assertNotEqual(reply, b"")
+                            allowed += 1
+                            self.assertTrue(reply.startswith(told.replace(b"%s", key)), reply)
                         else:
                             refused += 1
                             self.assertEqual(reply, miss if hides and miss else DENIED)
                             self.assertEqual(owner.get(key), b"5")
         self.assertGreater(refused, 200)
+        self.assertGreater(allowed, 100)
         stats = owner.command(b"stats\r\n")
         self.assertEqual(stats, DENIED)
         proxy.says("access: access denied (identity ")
