@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 
 from harness import TIMEOUT, Process, Proxy, eventually, free_port
+from sealed import KeyFile
 
 PROMETHEUS = shutil.which("prometheus")
 PROMTOOL = shutil.which("promtool")
@@ -18,6 +19,18 @@ needs_prometheus = unittest.skipUnless(PROMETHEUS and PROMTOOL, "Prometheus is n
 
 SERIES = re.compile(r"([a-zA-Z_:][\w:]*)(\{.*\})? (\S+)")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def everything(case):
+    """A configuration with keys, sealed namespaces and a server to ask, so that all series are there."""
+    folder = case.enterContext(tempfile.TemporaryDirectory())
+    keys, secret = KeyFile(), os.path.join(folder, "secret")
+    case.addCleanup(lambda: keys)  # It goes with its file.
+    with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+        file.write("secret")
+    return (f'[keys]\nfile = "{keys.path}"\n[introspection.idp]\nurl = "http://127.0.0.1:9/"\nclient_id = "c"\n'
+            f'client_secret_file = "{secret}"\n[[namespaces]]\nprefix = "s:"\nseal = "require"\n'
+            '[[namespaces]]\nprefix = "t:"\nseal = "require"\nttl_cap = "1m"\nfill = "idp"\n')
 
 
 def exchange(place, data, *, shutdown=False):

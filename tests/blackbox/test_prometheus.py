@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from harness import ROOT, SLOW, Case, eventually
-from scrape import AdminProxy, Prometheus, needs_prometheus, parse, promtool
+from scrape import AdminProxy, Prometheus, everything, needs_prometheus, parse, promtool
 from sealed import KeyFile, envelope
 
 ALERTS = os.path.join(ROOT, "conf", "prometheus-alerts.yml")
@@ -56,7 +56,7 @@ class Metrics(Case):
         types = {name: kinds[0]["type"] for name, kinds in server.ask("metadata").items()}
         self.assertEqual((types["tokenring_proxy_duration_seconds"], types["tokenring_node_requests_total"],
                           types["tokenring_node_up"]), ("histogram", "counter", "gauge"))
-        self.assertEqual(len(server.ask("rules")["groups"][0]["rules"]), 10)
+        self.assertEqual(len(server.ask("rules")["groups"][0]["rules"]), 16)
         two.kill()
         self.reaches(server, 0, f'tokenring_node_up{{node="{two.address}"}}')
         self.reaches(server, 1, 'ALERTS{alertname="TokenringNodeDown",alertstate="pending"}')
@@ -97,7 +97,7 @@ class Metrics(Case):
         with open(README, encoding="utf-8") as file:
             readme = file.read()
         table = readme[readme.index("## Metrics and health"):]
-        text = self.start().scrape()
+        text = self.start(everything(self)).scrape()
         # A counter without a family of its own says which of stats it is.
         missing = [name for name, text in re.findall(r"^# HELP (\S+) (.*)$", text, re.M)
                    if not re.search(r"of stats \w+\.$", text) and not self.is_named(name, table)]
@@ -108,12 +108,12 @@ class Metrics(Case):
         return re.search(rf"`{name}(\{{[a-z_, ]+\}})?`", table)
 
     def test_alert_rules(self):
-        self.assertIn("10 rules found", self.good("check", "rules", ALERTS))
+        self.assertIn("16 rules found", self.good("check", "rules", ALERTS))
         self.assertIn("SUCCESS", self.good("test", "rules", ALERTS_TEST))
         with open(ALERTS, encoding="utf-8") as file:
             names = set(re.findall(r"\b(?:tokenring|memcached)_[a-z_]+", file.read())) - {"memcached_exporter",
                                                                                          "memcached_"}
-        text = self.start().scrape()
+        text = self.start(everything(self)).scrape()
         self.assertEqual([name for name in names if not re.search(rf"^{name}[ {{]", text, re.M)], [])
 
     def good(self, *arguments):
