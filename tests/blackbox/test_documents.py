@@ -7,10 +7,12 @@ import tempfile
 import tomllib
 import unittest
 
+from certificates import Authority
 from harness import BINARY, ROOT, Case
 from scrape import AdminProxy, everything, promtool
 from sealed import KeyFile
 from test_operations import needs, read, run
+from test_revoke import Issuer
 
 DASHBOARD = json.loads(read("conf", "grafana-dashboard.json"))
 ALERTS = read("conf", "prometheus-alerts.yml")
@@ -186,6 +188,27 @@ class Runbook(Case):
                         self.assertEqual((done.returncode, done.stderr), (0, ""))
                     count += 1
         self.assertGreaterEqual(count, 4)
+
+
+    def test_the_secured_example_is_sound_with_its_files(self):
+        authority, keys, issuer = Authority(self), KeyFile(), Issuer()
+        front, folder = authority.issue("front", "DNS:front"), authority.folder.name
+        text = read("conf", "examples", "secured-tier.toml")
+        files = {"front.pem": front.certificate, "front.key": front.key, "clients-ca.pem": authority.file,
+                 "nodes-ca.pem": authority.file, "keys": keys.path}
+        for name, made in (("users", "shop:pw\n"), ("admin-token", "0123456789abcdef\n"), ("introspection.secret", "s\n"),
+                           ("idp.jwks", json.dumps(issuer.jwks()))):
+            files[name] = os.path.join(folder, name)
+            with open(os.open(files[name], os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+                file.write(made)
+        text = re.sub(r'"/etc/tokenring/([a-z.-]+)"', lambda named: f'"{files[named[1]]}"', text)
+        text = text.replace("/var/log/tokenring/", folder + "/")
+        path = os.path.join(folder, "tokenring.toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        done = run(BINARY, "-c", path, "--check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("3 namespaces", done.stdout)
 
 
 if __name__ == "__main__":
