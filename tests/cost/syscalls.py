@@ -14,9 +14,11 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, f"{HERE}/../blackbox")
 import harness  # noqa: E402
+import sealed  # noqa: E402
 
 ROUNDS = 200
 CLIENTS = 8
+SEALED, REVOCABLE = b"s:{user}:1", b"r:{user}:1"
 BEGIN, END = "get cost:begin", "get cost:end"
 COMPLETED = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)(?: resumed>|\().* = ")
 ASKED = re.compile(r'recvfrom(?:\(\d+, | resumed>)"((?:get|set|mg) [^"]*)')
@@ -26,6 +28,17 @@ workers = 1
 coalesce_max = "0us"
 [pools.default]
 nodes = ["%s"]
+[keys]
+file = "%s"
+[[namespaces]]
+prefix = "s:"
+seal = "require"
+blind_keys = true
+[[namespaces]]
+prefix = "r:"
+seal = "require"
+blind_keys = true
+revocable = true
 """
 
 
@@ -74,6 +87,8 @@ def loads():
                                        b"".join(value(key, 100) for key in keys) + b"END\r\n"),
         "set 100 B": Load(b"set %s 0 0 100\r\n%s\r\n" % (keys[0], b"v" * 100), b"STORED\r\n"),
         "mg hit": Load(b"mg %s v Oabc\r\n" % keys[0], b"VA 100 Oabc\r\n%s\r\n" % (b"v" * 100)),
+        **{f"{kind} get": Load(b"get %s\r\n" % key, value(key, 100) + b"END\r\n")
+           for kind, key in (("sealed", SEALED), ("revocable", REVOCABLE))},
     }
 
 
@@ -94,8 +109,8 @@ def ask(proxy, wires, load):
 def play(proxy):
     """Each load a few times to warm up, then ROUNDS times between two marks of its own."""
     wires = [harness.Wire(proxy.port) for _ in range(CLIENTS)]
-    for i in range(10):
-        ask(proxy, wires, Load(b"set key:%08d 0 0 100\r\n%s\r\n" % (i, b"v" * 100), b"STORED\r\n"))
+    for key in (*(b"key:%08d" % i for i in range(10)), SEALED, REVOCABLE):
+        ask(proxy, wires, Load(b"set %s 0 0 100\r\n%s\r\n" % (key, b"v" * 100), b"STORED\r\n"))
     for load in loads().values():
         for _ in range(20):
             ask(proxy, wires, load)
@@ -142,11 +157,11 @@ def calls_of(reads, load):
 def count(binary):
     """{row: system calls per request}"""
     require_strace()
-    node = harness.Memcached()
+    node, keys = harness.Memcached(), sealed.KeyFile()
     with tempfile.TemporaryDirectory() as folder:
         trace = f"{folder}/trace"
         # -D: strace is the grandchild, and the proxy the process that we know and end.
-        proxy = harness.Proxy(config=CONFIG % node.address, binary=binary,
+        proxy = harness.Proxy(config=CONFIG % (node.address, keys.path), binary=binary,
                               wrapper=("strace", "-D", "-f", "-s", "40", "-o", trace))
         try:
             play(proxy)
