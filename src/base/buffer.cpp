@@ -69,6 +69,7 @@ Buffer BufferPool::take(std::size_t n) {
 
 void BufferPool::give_back(char* data, std::size_t capacity) noexcept {
   bytes_lent_ -= capacity;
+  if (wipes_) explicit_bzero(data, capacity);
   const std::size_t index = class_of(capacity);
   if (index >= kClasses || (free_[index].size() + 1) * capacity > kKeptBytesMax) {
     ::operator delete(data);

@@ -103,6 +103,8 @@ class BufferPool {
 
   // A buffer of at least `n` bytes of capacity.
   [[nodiscard]] Buffer take(std::size_t n);
+  // From now on what comes back is cleared: there may be secrets in it.
+  void set_wipes(bool wipes) noexcept { wipes_ = wipes; }
   // Bytes lent out at present.
   [[nodiscard]] std::size_t bytes_lent() const noexcept { return bytes_lent_; }
 
@@ -112,6 +114,7 @@ class BufferPool {
 
   std::array<std::vector<char*>, kClasses> free_;
   std::size_t bytes_lent_ = 0;
+  bool wipes_ = false;
 };
 
 // Bytes waiting to be sent, in order: small ones gathered in shared buffers, large ones moved in

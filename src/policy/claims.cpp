@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "seal/secret.hpp"
+
 namespace tokenring {
 
 namespace {
@@ -174,6 +176,12 @@ struct Said {
   }
 };
 
+// Where simdjson, which has just returned, put registers full of text aside.
+[[gnu::noinline]] void wipe_stack() noexcept {
+  std::array<char, 4096> below;
+  wipe(below.data(), below.size());
+}
+
 }  // namespace
 
 class ClaimsReader::Parser {
@@ -187,7 +195,18 @@ class ClaimsReader::Parser {
   // The bytes to put JSON into, at most kValueBytesMax of them.
   [[nodiscard]] char* bytes() noexcept { return bytes_.get(); }
 
+  // Nothing of the text is left behind.
   Claims parse(std::size_t size, UnixTime now) noexcept {
+    const Claims claims = claims_of(size, now);
+    wipe(bytes_.get(), size);
+    // As many bytes as simdjson may have written there of so long a text (document::allocate).
+    wipe(parser_.doc.string_buf.get(), 5 * size / 3 + simdjson::SIMDJSON_PADDING);
+    wipe_stack();
+    return claims;
+  }
+
+ private:
+  Claims claims_of(std::size_t size, UnixTime now) noexcept {
     dom::object object;
     const auto error = parser_.parse(bytes_.get(), size, false).get(object);
     if (error != simdjson::SUCCESS) return {};
@@ -196,7 +215,6 @@ class ClaimsReader::Parser {
     return said.claims(now);
   }
 
- private:
   // The parser reads, but does not heed, what follows the text.
   std::unique_ptr<char[]> bytes_{
       new (std::nothrow) char[kValueBytesMax + simdjson::SIMDJSON_PADDING]{}};
@@ -224,7 +242,9 @@ Claims ClaimsReader::read(std::string_view value, UnixTime now) noexcept {
     return parser_->parse(value.size(), now);
   }
   const std::optional<std::size_t> size = decode_base64url(payload, parser_->bytes());
-  return size ? parser_->parse(*size, now) : Claims{};
+  if (size) return parser_->parse(*size, now);
+  wipe(parser_->bytes(), payload.size());
+  return {};
 }
 
 }  // namespace tokenring

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "seal/secret.hpp"
 
 namespace tokenring {
 
@@ -72,7 +73,8 @@ void Engine::client_received(ClientId id, std::size_t n, Now now) noexcept {
   client->last_heard = now.instant;
   ++reads_;
   std::string_view in(scratch_.get(), n);
-  if (client->in.owns()) {
+  const bool is_in_scratch = !client->in.owns();
+  if (!is_in_scratch) {
     client->in.commit(n);
     in = client->in.view();
   }
@@ -82,6 +84,7 @@ void Engine::client_received(ClientId id, std::size_t n, Now now) noexcept {
     if (client->closing) mark_dirty(*client, id);
   }
   if (client->session != nullptr) charge_bytes(*client, n);
+  if (is_in_scratch && sealer_ != nullptr) wipe(scratch_.get(), n);
 }
 
 // What was received and not served stays with the client.

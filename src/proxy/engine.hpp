@@ -250,7 +250,6 @@ class Engine {
   [[nodiscard]] Reply reveal_debug(const Slot& slot, const Reply& reply) noexcept;
   [[nodiscard]] Reply reveal_size(const Slot& slot, const Reply& reply) noexcept;
   [[nodiscard]] Reply reveal_meta(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
-  void wipe_plain(Buffer& plain) noexcept;
   void count_opened_by(std::uint32_t key_id) noexcept;
   void tell_unopened(const Slot& slot, OpenOutcome outcome) noexcept;
   [[nodiscard]] static bool changes_value(const Request& request) noexcept;

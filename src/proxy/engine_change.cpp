@@ -214,7 +214,6 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
   OpenResult opened{.outcome = OpenOutcome::kOpened};
   if (!reply.value.empty()) opened = open_value(slot, seen.flags, reply.value, plain);
   if (change.kind == Change::Kind::kStore) {
-    wipe_plain(plain);
     // What is empty is a node's own stub: a lease for who fetches the value.
     const bool is_visible = opened.opened() && !reply.value.empty();
     store_over(link, index, Cas{seen.cas}, is_visible, is_tombstone(opened));
@@ -228,7 +227,6 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
   // As memcached has it: C0 is no condition, and an empty value is no number whatever its CAS.
   const bool is_other = change.cas.value != 0 && change.cas.value != seen.cas;
   if (is_other && (change.kind == Change::Kind::kJoin || !value.empty())) {
-    wipe_plain(plain);
     return end_change(index, {.code = ReplyCode::kExists, .line = "EX\r\n"}, {});
   }
   sealing.options = options_of_new(slot);
@@ -246,7 +244,6 @@ bool Engine::change_value(Link& link, std::uint32_t index, const Reply& reply) n
     change.number = changed_number(change, number);
     write_number(link, index, Cas{seen.cas}, seen.flags);
   }
-  wipe_plain(plain);
   return true;
 }
 
@@ -293,7 +290,6 @@ void Engine::write_joined(Link& link, std::uint32_t index, Cas there, std::uint3
   } else {
     write_change(link, index, there, client_flags, whole.view());
   }
-  wipe_plain(whole);
 }
 
 // What is there is replaced if it is still what was read; where nothing was, nothing may be yet.

@@ -192,7 +192,6 @@ void EngineFill::end(Fill& fill, const std::string* answer) noexcept {
     const bool filled = engine_.fill(waiting, shown, nullptr);
     TR_ASSERT(filled);
   }
-  engine_.wipe_plain(value);
   engine_.release(aside);
 }
 

@@ -67,6 +67,7 @@ void Engine::adopt_keys() {
     blinded_tags_->clear();
   }
   if (tickets_ == nullptr && snapshot_->has_revocation) tickets_ = std::make_unique<Tickets>();
+  pool_.set_wipes(snapshot_->keys != nullptr);
   if (snapshot_->keys == nullptr) {
     sealer_.reset();
     compressor_.reset();
@@ -229,7 +230,6 @@ OpenResult Engine::open_value(const Slot& slot, std::uint32_t client_flags, std:
   if (result.opened() && !is_current(slot, result.header)) {
     count_in_space(slot.space, SpaceTally::kRevoked);
     sealings_[slot.sealing].oddity = Sealing::Oddity::kRevoked;
-    wipe(to, result.size);
     result.outcome = OpenOutcome::kExpired;
     return result;
   }
@@ -260,12 +260,10 @@ void Engine::unpack(OpenResult& result, Buffer& plain) noexcept {
       whole.commit(*size);
       whole.append(kCrLf);
       result.size = *size;
-      wipe(plain.space().data(), frame.size());
       plain = std::move(whole);
       return;
     }
   }
-  wipe(plain.space().data(), frame.size());
   result.outcome = OpenOutcome::kMalformed;
 }
 
@@ -376,13 +374,6 @@ Reply Engine::reveal_meta(const Slot& slot, const Reply& reply, Buffer& plain) n
   shown.line = "HD\r\n";
   shown.value = {};
   return shown;
-}
-
-// What was opened is not left lying about.
-void Engine::wipe_plain(Buffer& plain) noexcept {
-  if (!plain.owns()) return;
-  wipe(const_cast<char*>(plain.view().data()), plain.size());
-  plain.reset();
 }
 
 // Neither key nor value goes into a log.

@@ -171,7 +171,6 @@ void Engine::end_look(std::uint32_t index, const Reply& reply) noexcept {
   std::from_chars(flags.data(), flags.data() + flags.size(), client_flags);
   Buffer plain;
   const OpenResult opened = open_value(look, client_flags, reply.value, plain);
-  wipe_plain(plain);
   sealings_[slots_[buried].sealing].found = opened.opened();
 }
 
@@ -231,9 +230,7 @@ bool Engine::fill_ready(std::uint32_t index, const Reply& reply, const Reply& sa
   Buffer plain;
   const Reply shown = reveal(slot, reply, plain);
   const bool waits = rules.asks_elsewhere() && fills_.ask(index, shown);
-  const bool fits = waits || fill_shown(index, shown, &plain);
-  wipe_plain(plain);
-  return fits;
+  return waits || fill_shown(index, shown, &plain);
 }
 
 // The client of the slot is about to get a failure, or the miss that stands for one.

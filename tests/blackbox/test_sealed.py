@@ -86,6 +86,29 @@ class Secrecy(SealedCase):
         self.assertGreaterEqual(canaries, 2)
         self.assertEqual(found[:5], [])
 
+    def test_the_proxy_keeps_no_value_that_went_through(self):
+        node = self.memcached()
+        proxy = self.sealed([node], rules='seal = "require"\nblind_keys = true\nttl_from_token = true\n')
+        wire = self.wire(proxy)
+        dice = random.Random(6)
+        values = [b'{"sub":"%s","exp":%d}' % (dice.randbytes(30).hex().encode(), time.time() + 1000) for _ in range(12)]
+        values.append(b'{"big":"%s"}' % dice.randbytes(20000).hex().encode())
+        for number, value in enumerate(values):
+            for command in self.commands(SPACE + b"name%d" % number, value):
+                wire.command(command)
+            self.assertEqual(wire.get(SPACE + b"name%d" % number), value)
+        wire.send(b"get " + b" ".join(SPACE + b"name%d" % number for number in range(13)) + b"\r\n")
+        self.assertEqual(wire.until(b"END\r\n").count(b"VALUE"), 13)
+        time.sleep(0.2)  # What was sent last is let go of behind that.
+        pieces = {value[at:at + 16]: value for value in values for at in range(0, min(len(value) - 15, 400), 4)}
+        pattern = re.compile(b"|".join(map(re.escape, pieces)))
+        found, is_read = [], False
+        for piece in memory_of(proxy.pid):
+            is_read |= SPACE in piece  # Of the configuration.
+            found += [(hit[0], pieces[hit[0]][:30]) for hit in pattern.finditer(piece)]
+        self.assertTrue(is_read)
+        self.assertEqual(found[:5], [])
+
     @needs_envelope
     def test_the_node_has_what_the_format_says(self):
         node = self.memcached()

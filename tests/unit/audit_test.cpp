@@ -115,7 +115,7 @@ TEST_CASE("every action makes a line of JSON, whatever its text is") {
   };
   for (const AuditAction action : kAll) {
     const std::string detail =
-        std::string("a\"\n\r\t\0\x7f\xff\xf5 b", 14) + std::string(5'000, 'x');
+        std::string("a\"\n\r\t\0\x7f\xff\xf5 b", 11) + std::string(5'000, 'x');
     const std::string line = audit_line(batch_of(0), {.action = action, .detail = detail}, {});
     CHECK(line.find('\n') == line.size() - 1);
     const Json json = Json::parse(line);
