@@ -158,8 +158,11 @@ class Process:
         self.log.close()
 
     def rss_kib(self):
+        return self.memory_kib("VmRSS")
+
+    def memory_kib(self, which):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
-            return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
+            return int(re.search(rf"{which}:\s+(\d+)", status.read())[1])
 
 
 class Memcached(Process):
