@@ -1,7 +1,6 @@
-// Several proxies before the same nodes, and clients that race: what was revoked, used up, seen or
-// deleted stays so for every read that begins after the answer, whatever fails meanwhile.
-//
-// TOKENRING_SEEDS seeds (300), or the one TOKENRING_SEED. Prints each that fails.
+// Several proxies before the same nodes, and clients that race: what was revoked, used up, seen,
+// deleted, written over or past its life stays so for every read that begins after the answer,
+// whatever fails meanwhile.
 #include <fmt/format.h>
 
 #include <array>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "random.hpp"
+#include "seeds.hpp"
 #include "store/embedded_node.hpp"
 #include "unit/seal_keys.hpp"
 #include "unit/seeded_entropy.hpp"
@@ -31,6 +31,9 @@ constexpr unsigned kGroups = 2;
 constexpr unsigned kKeys = 2;  // Of each group.
 constexpr unsigned kSteps = 600;
 constexpr std::int64_t kGuardS = 20;
+constexpr std::int64_t kMaxAgeS = 15;
+constexpr std::int64_t kTtlS = 4;
+constexpr std::int64_t kTicketS = 10;
 constexpr std::uint64_t kNever = UINT64_MAX;
 
 enum class Promise { kRevocable, kNotBefore, kOnce, kReplay, kGuarded };
@@ -64,6 +67,8 @@ struct Op {
   std::uint64_t acked = kNever;  // With success.
   std::int64_t acked_s = 0;
   std::uint64_t read_acked = kNever;  // kWrite: of the read that it fills after.
+  bool is_fill = false;               // kWrite: or may be taken for one.
+  std::int64_t ttl_s = 0;             // kWrite: 0 for ever.
   std::uint64_t delivered = 0;        // kWrite: how often its value was given out.
 };
 
@@ -98,7 +103,8 @@ class Races {
       : random_(seed),
         promise_(kPromises[seed % kPromises.size()]),
         forgets_(promise_ == Promise::kRevocable || promise_ == Promise::kOnce),
-        tags_choose_(random_.one_in(2)) {
+        tags_choose_(random_.one_in(2)),
+        ages_(promise_ != Promise::kReplay && random_.one_in(2)) {
     for (auto& node : nodes_) node = fresh_node();
     for (unsigned p = 0; p < kProxies; ++p) {
       entropies_.push_back(std::make_unique<SeededEntropy>(seed * kProxies + p));
@@ -153,6 +159,7 @@ class Races {
       space.seal.mode = SealMode::kRequire;
       space.seal.blind_keys = true;
       space.tokens = rules_of(promise_);
+      if (ages_) space.life.max_age_s = kMaxAgeS;
       snapshot.namespaces = NamespaceTable({space});
       snapshot.keys = NamespaceKeys::derive(*snapshot.keyring, std::vector<std::string>{""});
       snapshot.has_blind_keys = true;
@@ -195,6 +202,10 @@ class Races {
   void exchange(unsigned p, unsigned n) {
     test::Rig& rig = *proxies_[p];
     std::string& late = late_[p][n];
+    // What was under way on a connection ends with it.
+    if (std::exchange(late_of_[p][n], rig.node(n).connections.size()) !=
+        rig.node(n).connections.size())
+      late.clear();
     if (!late.empty() && rig.node(n).connected) {
       rig.node_send(n, std::exchange(late, {}));
       rig.turn();
@@ -302,13 +313,16 @@ class Races {
       default: {
         op.kind = Op::Kind::kWrite;
         // Within a ticket's life it is a fill.
-        if (client.read_acked[place] > 0 && now_s() - client.read_acked_s[place] < 9)
+        if (client.read_acked[place] > 0 && now_s() - client.read_acked_s[place] < kTicketS - 1)
           op.read_acked = client.read_acked[place];
+        // A write that failed may have left its ticket to the next.
+        op.is_fill = client.read_acked_s[place] > now_s() - kTicketS - 2;
         client.read_acked[place] = 0;
         const std::string value = fmt::format("{}", number);
         const bool adds = promise_ == Promise::kReplay || random_.one_in(4);
-        request =
-            fmt::format("{} {} 0 0 {}\r\n{}\r\n", adds ? "add" : "set", key, value.size(), value);
+        if (promise_ != Promise::kReplay && random_.one_in(3)) op.ttl_s = kTtlS;
+        request = fmt::format("{} {} 0 {} {}\r\n{}\r\n", adds ? "add" : "set", key, op.ttl_s,
+                              value.size(), value);
       }
     }
     ops_.push_back(op);
@@ -357,6 +371,7 @@ class Races {
     ++checked_;
     if (++write.delivered > 1 && promise_ == Promise::kOnce)
       wrong_ = fmt::format("{} was read twice", value);
+    if (write.acked != kNever) check_life(write, value);
     for (const Op& end : ops_) {
       if (end.acked == kNever || end.acked >= read.began || end.group != write.group) continue;
       if (end.kind == Op::Kind::kRevoke) {
@@ -365,6 +380,10 @@ class Races {
         const bool is_before = write.acked < end.began || is_stale_fill;
         if (is_before) wrong_ = fmt::format("step {}: {} was revoked", step_, value);
       }
+      // A fill may have been dropped, and told STORED.
+      if (end.kind == Op::Kind::kWrite && end.key == write.key && !end.is_fill &&
+          write.acked < end.began)
+        wrong_ = fmt::format("step {}: {} was written over", step_, value);
       if (end.kind != Op::Kind::kDelete || end.key != write.key) continue;
       if (write.acked < end.began && promise_ != Promise::kNotBefore)
         wrong_ = fmt::format("step {}: {} was deleted", step_, value);
@@ -372,6 +391,14 @@ class Races {
           now_s() < end.acked_s + kGuardS - 2)
         wrong_ = fmt::format("step {}: {} was filled over a delete", step_, value);
     }
+  }
+
+  // A node's answer may be under way when an item's time is over; a sealed end counts when opened.
+  void check_life(const Op& write, const std::string& value) {
+    const std::int64_t lived_s = now_s() - write.acked_s;
+    if (ages_ && lived_s > kMaxAgeS) wrong_ = fmt::format("step {}: {} is over", step_, value);
+    if (write.ttl_s > 0 && lived_s > write.ttl_s + 1)
+      wrong_ = fmt::format("step {}: {} outlived its exptime", step_, value);
   }
 
   [[nodiscard]] unsigned pending_count() const {
@@ -384,11 +411,13 @@ class Races {
   Promise promise_;
   bool forgets_;      // Nodes restart and evict, which the promise has to bear.
   bool tags_choose_;  // A group's keys and marker share a node.
+  bool ages_;         // Nothing lives longer than kMaxAgeS.
   BufferPool pool_;
   std::array<std::shared_ptr<EmbeddedNode>, kNodes> nodes_;
   std::vector<std::unique_ptr<SeededEntropy>> entropies_;
   std::vector<std::unique_ptr<test::Rig>> proxies_;
   std::array<std::array<std::string, kNodes>, kProxies> late_;
+  std::array<std::array<std::size_t, kNodes>, kProxies> late_of_{};  // Of which connection.
   std::array<std::set<std::string>, kNodes> stored_;
   std::array<Client, kProxies * kClients> clients_;
   std::vector<Op> ops_;
@@ -405,21 +434,13 @@ class Races {
 
 int main() {
   using namespace tokenring::sim;
-  const char* one = std::getenv("TOKENRING_SEED");
-  const char* many = std::getenv("TOKENRING_SEEDS");
-  const std::uint64_t first = one != nullptr ? std::strtoull(one, nullptr, 10) : 1;
-  const std::uint64_t count =
-      one != nullptr ? 1 : (many != nullptr ? std::strtoull(many, nullptr, 10) : 300);
-  std::uint64_t failed = 0;
   std::uint64_t checked = 0;
-  for (std::uint64_t seed = first; seed < first + count && failed < 10; ++seed) {
+  const SeedsRun done = run_seeds([&](std::uint64_t seed) {
     Races races(seed);
     const std::string wrong = races.run();
     checked += races.checked();
-    if (wrong.empty()) continue;
-    ++failed;
-    fmt::print("{}\n  again with TOKENRING_SEED={}\n", wrong, seed);
-  }
-  fmt::print("{} seeds, {} reads of values, {} failed\n", count, checked, failed);
-  return failed == 0 && checked > 0 ? 0 : 1;
+    return wrong;
+  });
+  fmt::print("{} seeds, {} reads of values, {} failed\n", done.count, checked, done.failed);
+  return done.failed == 0 && checked > 0 ? 0 : 1;
 }
