@@ -31,7 +31,7 @@ constexpr unsigned kGroups = 2;
 constexpr unsigned kKeys = 2;  // Of each group.
 constexpr unsigned kSteps = 600;
 constexpr std::int64_t kGuardS = 20;
-constexpr std::int64_t kMaxAgeS = 15;
+constexpr std::int64_t kMaxAgeS = 2;
 constexpr std::int64_t kTtlS = 4;
 constexpr std::int64_t kTicketS = 10;
 constexpr std::uint64_t kNever = UINT64_MAX;
@@ -104,7 +104,7 @@ class Races {
         promise_(kPromises[seed % kPromises.size()]),
         forgets_(promise_ == Promise::kRevocable || promise_ == Promise::kOnce),
         tags_choose_(random_.one_in(2)),
-        ages_(promise_ != Promise::kReplay && random_.one_in(2)) {
+        ages_(promise_ != Promise::kReplay && random_.one_in(3)) {
     for (auto& node : nodes_) node = fresh_node();
     for (unsigned p = 0; p < kProxies; ++p) {
       entropies_.push_back(std::make_unique<SeededEntropy>(seed * kProxies + p));
@@ -396,7 +396,7 @@ class Races {
   // A node's answer may be under way when an item's time is over; a sealed end counts when opened.
   void check_life(const Op& write, const std::string& value) {
     const std::int64_t lived_s = now_s() - write.acked_s;
-    if (ages_ && lived_s > kMaxAgeS) wrong_ = fmt::format("step {}: {} is over", step_, value);
+    if (ages_ && lived_s >= kMaxAgeS) wrong_ = fmt::format("step {}: {} is over", step_, value);
     if (write.ttl_s > 0 && lived_s > write.ttl_s + 1)
       wrong_ = fmt::format("step {}: {} outlived its exptime", step_, value);
   }
