@@ -430,7 +430,8 @@ class Engine {
   std::vector<ClientId> resumes_;
   std::vector<SpaceTallies::Cell*> space_tallies_;      // By namespace; empty: none are kept.
   std::vector<LatencyTallies::Cell*> space_latencies_;  // Likewise.
-  std::vector<std::uint32_t> leaders_;                  // By hash of key: the last slot that leads.
+  std::vector<Leader> leaders_;                         // By hash of key: the last slot that leads.
+  std::uint32_t departures_ = 0;                        // Counts the times that requests left.
   Instant next_sweep_;
   Instant next_publish_;
   Slab<Gather> gathers_;

@@ -262,6 +262,7 @@ OutQueue* Engine::link_output(LinkId id) noexcept {
   if (!link->greeting.empty()) return &link->greeting;
   if (link->state != Link::State::kUp || link->out.empty()) return nullptr;
   if (link->unchecked || link->line_bytes > 0) close_batch(*link);
+  ++departures_;
   return &link->out;
 }
 

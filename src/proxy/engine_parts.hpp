@@ -39,6 +39,12 @@ struct Target {
   std::uint32_t backend = 0;
 };
 
+// A get that others may share.
+struct Leader {
+  std::uint32_t slot = kNoSlot;
+  std::uint32_t departures = 0;  // Of requests to nodes, before its own.
+};
+
 // The answers of all nodes to one `stats`, on their way to be one.
 struct Gather {
   SlabId slot;  // The client's.

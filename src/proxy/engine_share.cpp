@@ -4,7 +4,7 @@
 //   fill_followers, fail_followers: they are answered as their leader is
 //
 // A write to the key that passes through here ends the leadership: what is asked after it must see
-// it. The table is a hint, one place per hash; what it names is compared before it is believed.
+// it. Where writes through other proxies must be seen too, it ends when its request leaves. The table is a hint, one place per hash; what it names is compared before it is believed.
 #include <functional>
 #include <utility>
 
@@ -28,29 +28,36 @@ bool may_share(const Request& request) {
   return request.flags == "v" || request.flags == "f v" || request.flags == "v f";
 }
 
+// Whether what was acknowledged through any proxy has to be seen by a read that begins after it.
+// Then none may share a request that has left.
+bool promises_to_see_all(const TokenRules& rules) {
+  return rules.revokes() || rules.fill_guard_s > 0;
+}
+
 }  // namespace
 
 // False where the slot has to be sent; then it leads from now on, if it can be followed at all.
 bool Engine::follow(Link& link, const Request& request, std::string_view item_key,
                     std::uint32_t index) noexcept {
   if (!may_share(request)) return false;
-  if (leaders_.empty()) leaders_.assign(kLeadersMax, kNoSlot);
-  std::uint32_t& place = leaders_[place_of(item_key)];
+  if (leaders_.empty()) leaders_.assign(kLeadersMax, Leader());
+  Leader& place = leaders_[place_of(item_key)];
   Slot& slot = slots_[index];
-  if (place != kNoSlot && slots_.has(place)) {
-    Slot& leader = slots_[place];
+  if (place.slot != kNoSlot && slots_.has(place.slot)) {
+    Slot& leader = slots_[place.slot];
     if (leader.leads && leader.link == id_of(link).index && leader.space == slot.space &&
         leader.context.key == slot.context.key && leader.context.command == request.command &&
         leader.context.flags == request.flags &&
-        leader.context.key_is_base64 == request.key_is_base64) {
+        leader.context.key_is_base64 == request.key_is_base64 &&
+        (place.departures == departures_ || !promises_to_see_all(rules_of_tokens(slot)))) {
       slot.sent = now_.instant;
       slot.turn = turn_;
-      wait_for(index, place);
+      wait_for(index, place.slot);
       count(Counter::kCoalesced);
       return true;
     }
   }
-  place = index;
+  place = {index, departures_};
   slot.leads = true;
   slot.link = id_of(link).index;
   return false;
@@ -73,7 +80,7 @@ std::uint32_t Engine::take_follower(std::uint32_t leader) noexcept {
 
 // Before a write or a touch is sent: what comes after it may not share what was asked before it.
 void Engine::part_ways(std::string_view item_key) noexcept {
-  if (!leaders_.empty()) leaders_[place_of(item_key)] = kNoSlot;
+  if (!leaders_.empty()) leaders_[place_of(item_key)] = {};
 }
 
 // Of a stale item only one reader is told to make it anew (W); the others are told that somebody

@@ -104,7 +104,8 @@ class Races {
         promise_(kPromises[seed % kPromises.size()]),
         forgets_(promise_ == Promise::kRevocable || promise_ == Promise::kOnce),
         tags_choose_(random_.one_in(2)),
-        ages_(promise_ != Promise::kReplay && random_.one_in(3)) {
+        ages_(promise_ != Promise::kReplay && random_.one_in(3)),
+        shares_(promise_ != Promise::kOnce && random_.one_in(2)) {
     for (auto& node : nodes_) node = fresh_node();
     for (unsigned p = 0; p < kProxies; ++p) {
       entropies_.push_back(std::make_unique<SeededEntropy>(seed * kProxies + p));
@@ -159,6 +160,7 @@ class Races {
       space.seal.mode = SealMode::kRequire;
       space.seal.blind_keys = true;
       space.tokens = rules_of(promise_);
+      space.coalesce = shares_;
       if (ages_) space.life.max_age_s = kMaxAgeS;
       snapshot.namespaces = NamespaceTable({space});
       snapshot.keys = NamespaceKeys::derive(*snapshot.keyring, std::vector<std::string>{""});
@@ -412,6 +414,7 @@ class Races {
   bool forgets_;      // Nodes restart and evict, which the promise has to bear.
   bool tags_choose_;  // A group's keys and marker share a node.
   bool ages_;         // Nothing lives longer than kMaxAgeS.
+  bool shares_;       // Gets in flight at once share a request.
   BufferPool pool_;
   std::array<std::shared_ptr<EmbeddedNode>, kNodes> nodes_;
   std::vector<std::unique_ptr<SeededEntropy>> entropies_;
