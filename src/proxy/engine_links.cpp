@@ -160,7 +160,7 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
   if (in.size() < link.needed) return;
   heard_backend_ = link.retiring ? SealEvent::kNoBackend : link.backend;
   link.timeouts = 0;
-  link.needed = link.large_bytes = 0;
+  link.needed = 0;
   std::size_t used = 0;
   Buffer rest;
   while (used < in.size()) {
@@ -183,6 +183,8 @@ void Engine::link_received(LinkId id, std::size_t n, Now now) noexcept {
         rest.append(in.substr(used));
         link.in.drop_back(in.size() - used);
       }
+    } else if (!reply.value.empty()) {
+      link.large_bytes = 0;  // What has no value tells nothing of the next one.
     }
     if (parsed.kind == ParsedReply::Kind::kMalformed || !deliver(link, reply, whole)) {
       count(Counter::kOutOfStep);

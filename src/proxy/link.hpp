@@ -77,7 +77,7 @@ struct Link {
   }
 
   std::size_t needed = 0;
-  std::size_t large_bytes = 0;  // Of the large reply last read or begun; 0: none in what came last.
+  std::size_t large_bytes = 0;  // Of the reply with the last value, read or begun; 0: a small one.
   Buffer in;
   OutQueue out;
   OutQueue greeting;

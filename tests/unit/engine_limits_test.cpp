@@ -270,3 +270,22 @@ TEST_CASE("replies before their turn wait, many or few, and leave no memory behi
     CHECK(rig.engine().pool().bytes_lent() == lent);
   }
 }
+
+TEST_CASE("behind a large value a link is read into a buffer of its own, until a small one comes") {
+  Rig rig({});
+  const auto has_own_buffer = [&] {
+    return rig.engine().link_space(rig.node(0).link).size() != Engine::kScratchBytes;
+  };
+  const auto answered_with = [&](const std::string& values) {
+    ask(rig, 1, "get a\r\n");
+    say(rig, 0, values + "END\r\nMN\r\n");
+    CHECK(told(rig, 1) == values + "END\r\n");
+  };
+  CHECK_FALSE(has_own_buffer());
+  answered_with("VALUE a 0 20000\r\n" + std::string(20'000, 'v') + "\r\n");
+  CHECK(has_own_buffer());
+  answered_with("");
+  CHECK(has_own_buffer());
+  answered_with("VALUE a 0 1\r\nv\r\n");
+  CHECK_FALSE(has_own_buffer());
+}
