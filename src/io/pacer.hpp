@@ -32,7 +32,7 @@ class Pacer {
   // Nanoseconds to wait now; 0 for not at all.
   [[nodiscard]] std::int64_t wait_ns(std::uint32_t in_flight) const noexcept {
     if (in_flight < kInFlightMin) return 0;
-    const std::int64_t wait = std::min(max_ns_, response_ns_ / 4);
+    const std::int64_t wait = std::min(max_ns_, response_ns_ / 3);
     if (wait < kWaitMinNs) return 0;
     return rate_per_ns_ * static_cast<double>(wait) >= kArrivalsMin ? wait : 0;
   }
@@ -41,7 +41,7 @@ class Pacer {
   static constexpr std::int64_t kWindowNs = 2'000'000;
   static constexpr std::int64_t kWaitMinNs = 10'000;
   static constexpr std::uint32_t kInFlightMin = 4;
-  static constexpr double kArrivalsMin = 1.2;
+  static constexpr double kArrivalsMin = 1.6;
 
   std::int64_t max_ns_;
   std::int64_t since_ns_ = 0;

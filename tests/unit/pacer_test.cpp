@@ -22,7 +22,7 @@ TEST_CASE("requests are waited for under load, up to the limit of the moment") {
   CHECK(pacer.wait_ns(100) == 50'000);
   CHECK(pacer.wait_ns(3) == 0);
   pacer.set_max(1'000'000);
-  CHECK(pacer.wait_ns(100) == 100'000);  // A quarter of what the nodes take.
+  CHECK(pacer.wait_ns(100) == 133'333);  // A third of what the nodes take.
   pacer.set_max(0);
   CHECK(pacer.wait_ns(100) == 0);
 }
