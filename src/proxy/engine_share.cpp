@@ -4,7 +4,8 @@
 //   fill_followers, fail_followers: they are answered as their leader is
 //
 // A write to the key that passes through here ends the leadership: what is asked after it must see
-// it. Where writes through other proxies must be seen too, it ends when its request leaves. The table is a hint, one place per hash; what it names is compared before it is believed.
+// it. Where writes through other proxies must be seen too, it ends when its request leaves. The
+// table is a hint, one place per hash; what it names is compared before it is believed.
 #include <functional>
 #include <utility>
 
