@@ -45,6 +45,13 @@ constexpr std::array kRevocationRows{
                }},
 };
 
+// Whether it is a prefix as an owner has it, with the mark.
+bool is_owners(const Draft& draft, const std::string& prefix, const std::string& own) {
+  return std::any_of(draft.identities.begin(), draft.identities.end(), [&](const auto& entry) {
+    return entry.identity.isolates && prefix == entry.identity.mark() + own;
+  });
+}
+
 }  // namespace
 
 void read_revocation(const Value& value, Draft& draft) {
@@ -69,7 +76,8 @@ void check_revocation(const Draft& draft, Errors& errors) {
   for (const std::string& prefix : config.namespaces) {
     const bool is_there = std::any_of(
         draft.namespaces.begin(), draft.namespaces.end(), [&](const NamespaceDraft& space) {
-          return space.space.prefix == prefix && space.space.tokens.revokes();
+          return space.space.tokens.revokes() &&
+                 (space.space.prefix == prefix || is_owners(draft, prefix, space.space.prefix));
         });
     if (!is_there)
       errors.add(draft.revocation_namespaces_at, "revocation.namespaces",

@@ -33,15 +33,13 @@ constexpr std::array<std::string_view, 7> kEvents{
 
 using Keys = Result<std::vector<std::string>, std::string>;
 
-const Namespace* revocable_space(std::string_view prefix, const Snapshot& snapshot) {
-  const auto spaces = snapshot.namespaces.all();
-  const auto found = std::find_if(spaces.begin(), spaces.end(), [&](const Namespace& space) {
-    return space.prefix == prefix && space.tokens.revokes();
-  });
-  return found == spaces.end() ? nullptr : &*found;
+// A prefix names its namespace and those that owners have of it; with an owner's mark, that one.
+bool is_named(const Namespace& space, std::string_view prefix) {
+  const std::string_view own = space.prefix;
+  return own == prefix || own.substr(space.mark_bytes) == prefix;
 }
 
-// The group's own key; empty where the name cannot be one.
+// The group's own key; empty where the name cannot be one, so that there is no such group.
 std::string key_of_group(const Namespace& space, std::string_view name, const Snapshot& snapshot) {
   const std::string_view ends = snapshot.pools[space.pool].group_ends();
   const auto does_not_fit = [&](char c) {
@@ -50,18 +48,40 @@ std::string key_of_group(const Namespace& space, std::string_view name, const Sn
   if (name.empty() || std::any_of(name.begin(), name.end(), does_not_fit)) return {};
   std::string key = fmt::format("{}{}{}{}", space.prefix, ends[0], name, ends[1]);
   const std::size_t bytes_max = space.seal.blind_keys ? kLongKeyBytesMax : kKeyBytesMax;
-  return key.size() <= bytes_max ? key : std::string();
+  const bool is_its = key.size() <= bytes_max && snapshot.namespaces.find(key) == &space;
+  return is_its ? key : std::string();
+}
+
+enum class Added : std::uint8_t { kSome, kNoSpace, kNoGroup };
+
+Added add_keys(std::string_view prefix, std::string_view name, const Snapshot& snapshot,
+               std::vector<std::string>& keys) {
+  Added added = Added::kNoSpace;
+  for (const Namespace& space : snapshot.namespaces.all()) {
+    if (!space.tokens.revokes() || !is_named(space, prefix)) continue;
+    std::string key = key_of_group(space, name, snapshot);
+    if (added == Added::kNoSpace) added = Added::kNoGroup;
+    if (key.empty()) continue;
+    added = Added::kSome;
+    keys.push_back(std::move(key));
+  }
+  return added;
 }
 
 std::string add_group(const json& entry, const Snapshot& snapshot, std::vector<std::string>& keys) {
   if (!entry.is_object() || !entry.contains("namespace") || !entry.contains("group") ||
       !entry["namespace"].is_string() || !entry["group"].is_string())
     return "give {\"namespace\": \"PREFIX\", \"group\": \"NAME\"}, both strings";
-  const Namespace* space =
-      revocable_space(entry["namespace"].get_ref<const std::string&>(), snapshot);
-  if (space == nullptr) return "there is no such namespace that is revocable";
-  keys.push_back(key_of_group(*space, entry["group"].get_ref<const std::string&>(), snapshot));
-  return keys.back().empty() ? "the group's name cannot stand in a key" : "";
+  switch (add_keys(entry["namespace"].get_ref<const std::string&>(),
+                   entry["group"].get_ref<const std::string&>(), snapshot, keys)) {
+    case Added::kNoSpace:
+      return "there is no such namespace that is revocable";
+    case Added::kNoGroup:
+      return "the group's name cannot stand in a key";
+    case Added::kSome:
+      break;
+  }
+  return {};
 }
 
 std::string text_of(const json& object, const char* name) {
@@ -148,13 +168,20 @@ std::string error_json(std::string_view code, std::string_view why) {
   return object.dump(-1, ' ', true, json::error_handler_t::replace) + "\n";
 }
 
-bool is_group_key(std::string_view key, const Snapshot& snapshot) {
-  const Namespace* const space = snapshot.namespaces.find(key);
-  if (space == nullptr || !space->tokens.revokes()) return false;
-  const std::string_view ends = snapshot.pools[space->pool].group_ends();
-  const std::string_view behind = key.substr(space->prefix.size());
-  if (behind.size() < 3 || behind.front() != ends[0] || behind.back() != ends[1]) return false;
-  return key_of_group(*space, behind.substr(1, behind.size() - 2), snapshot) == key;
+std::vector<std::string> keys_of_group(std::string_view key, const Snapshot& snapshot) {
+  std::vector<std::string> keys;
+  for (const Namespace& space : snapshot.namespaces.all()) {
+    if (!space.tokens.revokes()) continue;
+    std::string_view prefix = space.prefix;
+    if (!key.starts_with(prefix)) prefix.remove_prefix(space.mark_bytes);
+    if (!key.starts_with(prefix)) continue;
+    const std::string_view ends = snapshot.pools[space.pool].group_ends();
+    const std::string_view behind = key.substr(prefix.size());
+    if (behind.size() < 3 || behind.front() != ends[0] || behind.back() != ends[1]) continue;
+    std::string own = key_of_group(space, behind.substr(1, behind.size() - 2), snapshot);
+    if (!own.empty()) keys.push_back(std::move(own));
+  }
+  return keys;
 }
 
 std::string requests_for(const std::vector<std::string>& keys) {
@@ -200,13 +227,9 @@ Keys groups_of_token(std::string_view token, const SignedRevocation& by, const S
     if (std::find(kEvents.begin(), kEvents.end(), name) == kEvents.end()) continue;
     const std::string group = subject_of(claims, event, by.config.claim);
     if (group.empty()) return unexpected(fmt::format("does not say {}", by.config.claim));
-    for (const std::string& prefix : by.config.namespaces) {
-      const Namespace* const space = revocable_space(prefix, snapshot);
-      if (space == nullptr) continue;
-      keys.push_back(key_of_group(*space, group, snapshot));
-      if (keys.back().empty())
+    for (const std::string& prefix : by.config.namespaces)
+      if (add_keys(prefix, group, snapshot, keys) == Added::kNoGroup)
         return unexpected(std::string("names somebody whose name cannot stand in a key"));
-    }
   }
   if (keys.empty()) return unexpected(std::string("has no event that revokes anything here"));
   return keys;

@@ -41,8 +41,12 @@ struct SignedRevocation {
 // {"err": CODE, "description": WHY} of RFC 8935, and the names that OpenID Connect has for them.
 [[nodiscard]] std::string error_json(std::string_view code, std::string_view why);
 
-// Whether a delete of the key revokes a group.
-[[nodiscard]] bool is_group_key(std::string_view key, const Snapshot& snapshot);
+// Each function gives whole keys, owners' with their marks. A prefix without a mark names a
+// namespace and all that owners have of it; with one, just that owner's.
+//
+// The keys to delete for a group's own key; none: it is not one.
+[[nodiscard]] std::vector<std::string> keys_of_group(std::string_view key,
+                                                     const Snapshot& snapshot);
 // What to send for that, and what is wrong with the answers; empty: all is done.
 [[nodiscard]] std::string requests_for(const std::vector<std::string>& keys);
 [[nodiscard]] std::string trouble_in(std::string_view answers);

@@ -90,8 +90,8 @@ void Supervisor::begin() {
   if (!material) throw std::runtime_error(material.error());
   material_ = *std::move(material);
   if (!config_.admin.listen.empty())
-    admin_ = std::make_unique<Admin>(board_, started_s_,
-                                     [this](const auto& keys) { return delete_keys(keys); });
+    admin_ = std::make_unique<Admin>(
+        board_, started_s_, [this](const auto& keys) { return delete_keys(keys, "admin"); });
   if (config_.audit.is_on()) {
     auto file = open_audit_file(config_.audit.file);
     if (!file) throw std::runtime_error(file.error());

@@ -75,8 +75,8 @@ class Supervisor {
   void give_admin_up();
   void tell_admin();
   void revoke(std::string_view key, const Reply& reply);
-  // From any thread but a worker's; empty: done.
-  [[nodiscard]] std::string delete_keys(const std::vector<std::string>& keys);
+  // From any thread but a worker's; empty: done. `asker`: for the audit log.
+  [[nodiscard]] std::string delete_keys(const std::vector<std::string>& keys, std::string asker);
   [[nodiscard]] std::string status() const;
   // The audit log (supervisor_audit.cpp).
   void adopt_audit(Fd file);

@@ -62,8 +62,9 @@ void Supervisor::tell_admin() {
 }
 
 // By a client of our own, whom no rule for clients concerns.
-std::string Supervisor::delete_keys(const std::vector<std::string>& keys) {
-  const auto answers = ask_worker(*workers_.front(), requests_for(keys), keys.size(), kRevokeMs);
+std::string Supervisor::delete_keys(const std::vector<std::string>& keys, std::string asker) {
+  const auto answers =
+      ask_worker(*workers_.front(), std::move(asker), requests_for(keys), keys.size(), kRevokeMs);
   return answers ? trouble_in(*answers) : answers.error();
 }
 
@@ -71,16 +72,16 @@ std::string Supervisor::delete_keys(const std::vector<std::string>& keys) {
 // that asks, whose last owner must be the control thread: it is handed on, never copied.
 void Supervisor::revoke(std::string_view key, const Reply& reply) {
   if (phase_ == Phase::kStarting) return reply("error: not serving yet\n");
-  if (!is_group_key(key, *snapshot_))
+  std::vector<std::string> keys = keys_of_group(key, *snapshot_);
+  if (keys.empty())
     return reply("error: this is not the key of a group, PREFIX{NAME}, in a revocable namespace\n");
   if (revoking_.joinable()) revoking_.join();
-  revoking_ = std::thread(
-      [this, keys = std::vector<std::string>{std::string(key)}, answer = reply]() mutable {
-        const std::string trouble = delete_keys(keys);
-        control_.post([answer = std::exchange(answer, nullptr), trouble] {
-          answer(trouble.empty() ? "ok: revoked\n" : "error: not revoked: " + trouble + "\n");
-        });
-      });
+  revoking_ = std::thread([this, keys = std::move(keys), answer = reply]() mutable {
+    const std::string trouble = delete_keys(keys, "control");
+    control_.post([answer = std::exchange(answer, nullptr), trouble] {
+      answer(trouble.empty() ? "ok: revoked\n" : "error: not revoked: " + trouble + "\n");
+    });
+  });
 }
 
 }  // namespace tokenring

@@ -7,19 +7,21 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "io/clock.hpp"
 #include "io/worker.hpp"
 
 namespace tokenring {
 
-Result<std::string, std::string> ask_worker(Worker& worker, std::string_view requests,
-                                            std::size_t lines, std::int64_t timeout_ms) {
+Result<std::string, std::string> ask_worker(Worker& worker, std::string asker,
+                                            std::string_view requests, std::size_t lines,
+                                            std::int64_t timeout_ms) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
     return unexpected(std::string(std::strerror(errno)));
   const Fd ours(pair[0]);
-  worker.take_client(Fd(pair[1]));
+  worker.take_client(Fd(pair[1]), std::move(asker));
   const Instant deadline = read_clock().instant.plus_ms(timeout_ms);
   std::string answer;
   while (static_cast<std::size_t>(std::count(answer.begin(), answer.end(), '\n')) < lines) {

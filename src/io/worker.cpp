@@ -100,8 +100,8 @@ void Worker::adopt(std::shared_ptr<const Snapshot> snapshot,
   });
 }
 
-void Worker::take_client(Fd fd) noexcept {
-  post([&](Mail& mail) { mail.clients.push_back(std::move(fd)); });
+void Worker::take_client(Fd fd, std::string asker) noexcept {
+  post([&](Mail& mail) { mail.clients.push_back({std::move(fd), std::move(asker)}); });
 }
 
 template <typename F>
@@ -131,7 +131,9 @@ void Worker::read_mail() noexcept {
     pacer_.set_max(mail.snapshot->coalesce_max_ns);
     engine_.adopt(std::move(mail.snapshot), now_);
   }
-  for (Fd& fd : mail.clients) add_client(std::move(fd), kInside, nullptr);
+  for (Insider& insider : mail.clients)
+    add_client(std::move(insider.fd), kInside, nullptr,
+               {.kind = Peer::Kind::kInside, .asker = std::move(insider.asker)});
   for (Handshake& handshake : mail.handshakes) end_handshake(handshake);
   for (LoginJob& job : mail.logins) engine_.login_checked(std::move(job), now_);
   for (Answer& answer : mail.answers) {

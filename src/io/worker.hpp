@@ -91,8 +91,9 @@ class Worker {
              std::shared_ptr<const std::vector<NodeAddress>> nodes,
              std::shared_ptr<const Fronts> fronts, std::shared_ptr<const void> taken) noexcept;
 
-  // Serves a socket of this process's own as that of a client who came to no address.
-  void take_client(Fd fd) noexcept;
+  // Serves a socket of this process's own as that of a client who came to no address; `asker`: who
+  // made it ask.
+  void take_client(Fd fd, std::string asker) noexcept;
   static constexpr std::uint16_t kInside = UINT16_MAX;
 
   // From any thread. Goes up every kBeatMs or so for as long as run() goes round.
@@ -127,6 +128,11 @@ class Worker {
     std::string embedded_input;
     EmbeddedNode::Link embedded_state;
   };
+  // A client of our own.
+  struct Insider {
+    Fd fd;
+    std::string asker;
+  };
   // What came of a question.
   struct Answer {
     SlabId id;
@@ -142,7 +148,7 @@ class Worker {
     std::shared_ptr<const std::vector<NodeAddress>> nodes;
     std::shared_ptr<const Fronts> fronts;
     std::vector<std::shared_ptr<const void>> taken;
-    std::vector<Fd> clients;
+    std::vector<Insider> clients;
     std::vector<Handshake> handshakes;  // That are over.
     std::vector<LoginJob> logins;       // That were checked.
     std::vector<Answer> answers;
@@ -200,6 +206,8 @@ class Worker {
   void accept_clients(std::uint32_t listener) noexcept;
   [[nodiscard]] bool has_room_for_client() noexcept;
   void add_client(Fd fd, std::uint16_t address, std::unique_ptr<TlsSession> tls) noexcept;
+  void add_client(Fd fd, std::uint16_t address, std::unique_ptr<TlsSession> tls,
+                  Peer peer) noexcept;
   void handle_client(ClientId id, std::uint32_t events) noexcept;
   void handle_link(LinkId id, std::uint32_t events) noexcept;
   void read_client(ClientId id, bool to_the_end) noexcept;

@@ -76,6 +76,11 @@ void Worker::add_client(Fd fd, std::uint16_t address, std::unique_ptr<TlsSession
     peer = describe_peer(fd.get());
     if (asks && tls != nullptr) peer.certificate = tls->peer_names();
   }
+  add_client(std::move(fd), address, std::move(tls), std::move(peer));
+}
+
+void Worker::add_client(Fd fd, std::uint16_t address, std::unique_ptr<TlsSession> tls,
+                        Peer peer) noexcept {
   const ClientId id = engine_.open_client(address, std::move(peer));
   if (id.index >= clients_.size()) clients_.resize(id.index + 1);
   watch(fd.get(), Kind::kClient, id.index, id.generation, kReadable);

@@ -27,6 +27,8 @@ std::string text_of(const Peer& peer) {
       break;
     case Peer::Kind::kUnix:
       return fmt::format("uid {} pid {}", peer.uid, peer.pid);
+    case Peer::Kind::kInside:
+      return peer.asker;
     case Peer::Kind::kInternet:
       if (kIpv4.has(peer.address)) {
         ::inet_ntop(AF_INET, peer.address.data() + kIpv4.bits / 8, text.data(), text.size());

@@ -21,18 +21,20 @@ using PeerAddress = std::array<std::uint8_t, 16>;
 
 // The other end of a client's connection.
 struct Peer {
-  enum class Kind : std::uint8_t { kUnknown, kInternet, kUnix };
+  enum class Kind : std::uint8_t { kUnknown, kInternet, kUnix, kInside };
 
   Kind kind = Kind::kUnknown;
   PeerAddress address{};   // kInternet.
   std::uint16_t port = 0;  // kInternet.
   std::uint32_t uid = 0;   // kUnix: who the kernel says it was that connected,
   std::uint32_t pid = 0;   // and in which process.
+  // kInside: no socket's, but of this process itself: who made it ask.
+  std::string asker = {};
   // What its certificate, which was verified, says: CN=NAME, DNS:NAME, URI:ID.
   std::vector<std::string> certificate = {};
 };
 
-// For the log: "10.0.0.1:40312", "[::1]:40312", "uid 1000 pid 4711".
+// For the log: "10.0.0.1:40312", "[::1]:40312", "uid 1000 pid 4711", and who made us ask.
 [[nodiscard]] std::string text_of(const Peer& peer);
 
 // Addresses that begin with the same bits.

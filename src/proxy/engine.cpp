@@ -37,11 +37,17 @@ ClientId Engine::open_client(std::uint16_t address, Peer peer) {
   clients_.find(id)->last_heard = now_.instant;
   clients_.find(id)->address = address;
   if (audit_.is_on()) audit_.keep_peer(id, peer);
-  if (snapshot_->asks_who(address)) {
+  const bool is_inside = peer.kind == Peer::Kind::kInside;
+  if (is_inside || snapshot_->asks_who(address)) {
     Client& client = *clients_.find(id);
     client.session = std::make_unique<Session>();
     client.session->peer = std::move(peer);
-    recognise(client, id);
+    if (!is_inside) {
+      recognise(client, id);
+    } else {
+      client.session->inside = std::make_unique<Identity>();
+      client.session->who = client.session->inside.get();
+    }
   }
   return id;
 }

@@ -189,6 +189,7 @@ class Engine {
   [[nodiscard]] std::string_view own_key(std::string_view item_key) noexcept;
   [[nodiscard]] bool may_use(const Request& request, const Slot& slot,
                              const Namespace& space) const noexcept;
+  void serve_inside(Client& client, ClientId id, Request& request) noexcept;
   [[nodiscard]] bool may_use_all(const Request& request) noexcept;
   [[nodiscard]] bool may_locally(const Request& request) const noexcept;
   void deny(ClientId id, const Request& request, const Namespace& space, std::string_view item_key,

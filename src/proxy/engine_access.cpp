@@ -2,7 +2,7 @@
 //
 //   serve_one: is_within_rate -> serve_key: own_key -> its namespace -> may_use, or deny
 //
-// All of it is for clients that are asked who they are (`who_`).
+// All of it is for clients that are asked who they are (`who_`), and for one of our own.
 #include <algorithm>
 #include <cstring>
 
@@ -84,6 +84,26 @@ bool Engine::may_use(const Request& request, const Slot& slot,
   const Rights needed = slot.refuses_value ? Rights::kWrite : rights_needed(request);
   const auto index = static_cast<std::size_t>(&space - snapshot_->namespaces.all().data());
   return space.owner == who_->owner && who_->may(index, needed);
+}
+
+// A client of our own names keys of owners by their marks, and is for one request their owner, who
+// may delete in that namespace. It does nothing else.
+void Engine::serve_inside(Client& client, ClientId id, Request& request) noexcept {
+  Identity& inside = *client.session->inside;
+  const Namespace* space = snapshot_->namespaces.find(request.item_key);
+  if (request.command != Command::kDelete || space == nullptr) {
+    client.closing = true;
+    return answer(client, id, line_of(WireError::kAccessDenied));
+  }
+  const auto index = static_cast<std::size_t>(space - snapshot_->namespaces.all().data());
+  inside.owner = space->owner;
+  inside.mark = space->prefix.substr(0, space->mark_bytes);
+  inside.rights.assign(index + 1, Rights());
+  inside.rights[index] = Rights::kDelete;
+  request.key.remove_prefix(space->mark_bytes);
+  request.item_key.remove_prefix(space->mark_bytes);
+  serve(client, id, request);
+  inside.mark.clear();  // Of the next request nothing is known yet.
 }
 
 // A text get is answered as a whole, so it is refused as a whole.

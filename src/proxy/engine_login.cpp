@@ -215,7 +215,7 @@ void Engine::adopt_identities() {
                         });
   });
   clients_.for_each([&](std::uint32_t, Client& client) {
-    if (client.session == nullptr) return;
+    if (client.session == nullptr || client.session->inside != nullptr) return;
     Session& session = *client.session;
     const bool was_known = session.is_known();
     if (users == nullptr || !users->has(session.user)) session.user.clear();

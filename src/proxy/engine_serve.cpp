@@ -150,10 +150,16 @@ std::size_t Engine::serve_one(Client& client, ClientId id, std::string_view in) 
           answer(client, id, line_of(WireError::kBadLine));
         return parsed.consumed;
       }
-      if (who_ != nullptr && is_whole(request, in.size() - parsed.consumed, snapshot_->limits) &&
-          !is_within_rate(request)) {
-        refuse_over_rate(client, id, request);
-        return parsed.consumed;
+      if (who_ != nullptr) {
+        if (client.session->inside != nullptr) {
+          serve_inside(client, id, request);
+          return parsed.consumed;
+        }
+        if (is_whole(request, in.size() - parsed.consumed, snapshot_->limits) &&
+            !is_within_rate(request)) {
+          refuse_over_rate(client, id, request);
+          return parsed.consumed;
+        }
       }
       if (request.keys.size() > kKeysAtOnceBytes && request.wants_value) {
         begin_key_stream(client, request);

@@ -21,6 +21,8 @@ struct Session {
   const Identity* who = &AccessTable::nobody();  // Of the present snapshot.
   std::shared_ptr<IdentityUse> use = nullptr;    // Where its connection is counted.
   std::uint32_t login_slot = kNoSlot;            // Waits for what comes of its login.
+  // Of a client of our own, whom no socket leads to: `who`, made anew for each request.
+  std::unique_ptr<Identity> inside = nullptr;
 
   [[nodiscard]] bool is_known() const noexcept {
     return !user.empty() || who != &AccessTable::nobody();
