@@ -12,6 +12,12 @@ namespace tokenring {
 
 namespace {
 
+constexpr std::string_view kJson = "application/json";
+
+HttpAnswer refuse(int status, std::string_view code, std::string_view why) {
+  return {.status = status, .body = error_json(code, why), .type = std::string(kJson)};
+}
+
 // Whether a Host header is a name that nobody else can have lead here: none, this host's, or an IP
 // address.
 bool is_own_host(std::string_view host) {
@@ -80,33 +86,41 @@ HttpAnswer Admin::serve(const HttpRequest& request) {
 // of ours for its kind is the signed one alone.
 HttpAnswer Admin::serve_post(const HttpRequest& request, bool may_know) {
   if (!state_.snapshot) return {.status = 503, .body = "starting\n"};
-  if (request.path == "/logout" && revocation_ != nullptr) {
-    const bool is_event = request.type == "application/secevent+jwt";
-    const std::string token =
-        is_event ? std::string(request.body) : form_value(request.body, "logout_token");
-    return delete_all(
-        groups_of_token(token, *revocation_, *state_.snapshot, read_clock().unix_time));
-  }
+  if (request.path == "/logout" && revocation_ != nullptr) return serve_logout(request);
   if (request.path != "/revoke") return {.status = 404, .body = "there is POST /revoke\n"};
   if (!may_know) return {.status = 401, .body = "needs the token of admin.token_file\n"};
-  if (token_.empty() && !is_own_host(request.host))
+  if (token_.empty() && !is_own_host(request.host)) {
     return {.status = 403,
             .body = "without admin.token_file ask by an IP address, or as localhost\n"};
+  }
   if (request.type != "application/json")
     return {.status = 400, .body = "give a body of Content-Type: application/json\n"};
-  return delete_all(groups_of_json(request.body, *state_.snapshot));
+  const GroupKeys keys = groups_of_json(request.body, *state_.snapshot);
+  if (!keys) return refuse(400, keys.error().code, keys.error().why);
+  return delete_all(*keys);
 }
 
-// Errors are objects as RFC 8935 and OpenID Connect Back-Channel Logout have them.
-HttpAnswer Admin::delete_all(const Result<std::vector<std::string>, std::string>& keys) {
-  constexpr std::string_view kType = "application/json";
-  const auto refuse = [&](int status, std::string_view code, const std::string& why) {
-    return HttpAnswer{.status = status, .body = error_json(code, why), .type = std::string(kType)};
-  };
-  if (!keys) return refuse(400, "invalid_request", keys.error());
-  if (const std::string trouble = delete_(*keys); !trouble.empty())
+// A logout token's sender is told 200 or 400 (OpenID Connect Back-Channel Logout 1.0, 2.8); that of
+// a security event token 202, or 400 and which of RFC 8935's errors it was.
+HttpAnswer Admin::serve_logout(const HttpRequest& request) {
+  const bool is_event = request.type == "application/secevent+jwt";
+  const std::string token =
+      is_event ? std::string(request.body) : form_value(request.body, "logout_token");
+  const GroupKeys keys =
+      groups_of_token(token, *revocation_, *state_.snapshot, read_clock().unix_time);
+  if (!keys) {
+    const Refusal& refusal = keys.error();
+    return refuse(400, is_event ? refusal.code : "invalid_request", refusal.why);
+  }
+  HttpAnswer answer = delete_all(*keys);
+  if (is_event && answer.status == 200) return {.status = 202};
+  return answer;
+}
+
+HttpAnswer Admin::delete_all(const std::vector<std::string>& keys) {
+  if (const std::string trouble = delete_(keys); !trouble.empty())
     return refuse(502, "not_revoked", trouble);
-  return {.body = fmt::format("{{\"revoked\": {}}}\n", keys->size()), .type = std::string(kType)};
+  return {.body = fmt::format("{{\"revoked\": {}}}\n", keys.size()), .type = std::string(kJson)};
 }
 
 // The page's data. Where no token is asked for, a site that a browser shows may have had its name
@@ -115,18 +129,17 @@ HttpAnswer Admin::serve_data(const HttpRequest& request) {
   if (token_.empty() && !is_own_host(request.host))
     return {.status = 403,
             .body = "without admin.token_file ask by an IP address, or as localhost\n"};
-  constexpr std::string_view kType = "application/json";
   if (request.path == "/status.json")
     return {
         .body = status_json(source(), shares_.of(state_.snapshot), recent_events(kStatusEventsMax)),
-        .type = std::string(kType)};
+        .type = std::string(kJson)};
   const std::string* const key = request.parameter("key");
   const std::string* const exptime = request.parameter("exptime");
   WhereAnswer answer = where_json(*state_.snapshot, key == nullptr ? "" : *key,
                                   exptime == nullptr ? "" : *exptime, read_clock().unix_time);
   return {.status = answer.is_error ? 400 : 200,
           .body = std::move(answer.json),
-          .type = std::string(kType)};
+          .type = std::string(kJson)};
 }
 
 }  // namespace tokenring

@@ -39,7 +39,8 @@ class Admin {
   [[nodiscard]] HttpAnswer serve(const HttpRequest& request);
   [[nodiscard]] HttpAnswer serve_data(const HttpRequest& request);
   [[nodiscard]] HttpAnswer serve_post(const HttpRequest& request, bool may_know);
-  [[nodiscard]] HttpAnswer delete_all(const Result<std::vector<std::string>, std::string>& keys);
+  [[nodiscard]] HttpAnswer serve_logout(const HttpRequest& request);
+  [[nodiscard]] HttpAnswer delete_all(const std::vector<std::string>& keys);
   [[nodiscard]] MetricsSource source() const;
 
   const CounterBoard& board_;

@@ -40,7 +40,7 @@ struct HttpAnswer {
 
 class Http {
  public:
-  // Only GET, HEAD and POST come to it. Valid answers: 200, 400, 401, 403, 404, 502, 503.
+  // Only GET, HEAD and POST come to it. Valid answers: 200, 202, 400, 401, 403, 404, 502, 503.
   using Handler = std::function<HttpAnswer(const HttpRequest&)>;
 
   explicit Http(Handler handler);

@@ -36,25 +36,13 @@ Result<std::shared_ptr<const SecretBytes>, std::string> read_secret(const std::s
   return std::shared_ptr<const SecretBytes>(std::move(secret));
 }
 
-// RFC 9701: what a JWT says of the token, where its signature, kind, issuer and audience are right.
+// RFC 9701: what a JWT says of the token, where its signature and kind are right too.
 Result<std::string, std::string> introspection_in(std::string_view jwt, const JwkSet& keys,
                                                   std::string_view issuer,
                                                   std::string_view audience) {
   const auto payload = keys.verify(jwt, "token-introspection+jwt");
-  if (!payload) return unexpected(payload.error());
-  const auto claims = nlohmann::json::parse(*payload, nullptr, false);
-  if (!claims.is_object()) return unexpected(std::string("holds no object"));
-  const auto has = [&](const char* name, std::string_view wanted) {
-    const auto found = claims.find(name);
-    if (found == claims.end()) return false;
-    if (!found->is_array()) return *found == wanted;
-    return std::find(found->begin(), found->end(), wanted) != found->end();
-  };
-  if (!has("iss", issuer)) return unexpected(std::string("is of another issuer"));
-  if (!has("aud", audience)) return unexpected(std::string("is for somebody else"));
-  const auto answer = claims.find("token_introspection");
-  if (answer == claims.end()) return unexpected(std::string("has no token_introspection"));
-  return answer->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (!payload) return unexpected(payload.error().why);
+  return answer_in_claims(*payload, issuer, audience);
 }
 
 Result<Introspection::OpenJwt, std::string> jwt_opener(const IntrospectionConfig& endpoint) {
@@ -80,6 +68,23 @@ Result<std::string, std::string> read_pem(const std::string& path, std::string_v
 }
 
 }  // namespace
+
+Result<std::string, std::string> answer_in_claims(std::string_view payload, std::string_view issuer,
+                                                  std::string_view audience) {
+  const auto claims = nlohmann::json::parse(payload, nullptr, false);
+  if (!claims.is_object()) return unexpected(std::string("holds no object"));
+  const auto has = [&](const char* name, std::string_view wanted) {
+    const auto found = claims.find(name);
+    if (found == claims.end()) return false;
+    if (!found->is_array()) return *found == wanted;
+    return std::find(found->begin(), found->end(), wanted) != found->end();
+  };
+  if (!has("iss", issuer)) return unexpected(std::string("is of another issuer"));
+  if (!has("aud", audience)) return unexpected(std::string("is for somebody else"));
+  const auto answer = claims.find("token_introspection");
+  if (answer == claims.end()) return unexpected(std::string("has no token_introspection"));
+  return answer->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 Result<Introspections, std::string> read_introspections(const Config& config) {
   Introspections all;

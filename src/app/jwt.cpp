@@ -22,6 +22,13 @@ struct ReleaseJws {
   void operator()(cjose_jws_t* token) const noexcept { cjose_jws_release(token); }
 };
 
+// What is no string is none that is known here.
+std::string word_in(const nlohmann::json& object, const char* name, const char* otherwise) {
+  const auto found = object.find(name);
+  if (found == object.end()) return otherwise;
+  return found->is_string() ? found->get<std::string>() : std::string();
+}
+
 }  // namespace
 
 struct JwkSet::Key {
@@ -42,8 +49,8 @@ Result<JwkSet, std::string> JwkSet::parse(std::string_view text) {
   JwkSet made;
   for (const auto& entry : set["keys"]) {
     if (!entry.is_object()) return unexpected(std::string("has a key that is no object"));
-    const std::string kind = entry.value("kty", "");
-    if ((kind != "RSA" && kind != "EC") || entry.value("use", "sig") != "sig") continue;
+    const std::string kind = word_in(entry, "kty", "");
+    if ((kind != "RSA" && kind != "EC") || word_in(entry, "use", "sig") != "sig") continue;
     // What is private has no place here, and is not read.
     nlohmann::json known;
     for (const char* const name : {"kty", "kid", "n", "e", "crv", "x", "y"})
@@ -54,7 +61,7 @@ Result<JwkSet, std::string> JwkSet::parse(std::string_view text) {
     key->key.reset(cjose_jwk_import(written.data(), written.size(), &error));
     if (key->key == nullptr)
       return unexpected(fmt::format("has a key that cannot be read: {}", error.message));
-    key->id = entry.value("kid", "");
+    key->id = word_in(entry, "kid", "");
     key->is_rsa = kind == "RSA";
     made.keys_.push_back(std::move(key));
   }
@@ -64,14 +71,17 @@ Result<JwkSet, std::string> JwkSet::parse(std::string_view text) {
   return made;
 }
 
-Result<std::string, std::string> JwkSet::verify(std::string_view token,
-                                                std::string_view type) const {
+Result<std::string, JwtRefusal> JwkSet::verify(std::string_view token,
+                                               std::string_view type) const {
+  const auto refuse = [](JwtFault fault, const char* why) {
+    return unexpected(JwtRefusal{fault, why});
+  };
   if (token.size() > kTokenBytesMax || std::count(token.begin(), token.end(), '.') != 2)
-    return unexpected(std::string("is no signed token"));
+    return refuse(JwtFault::kForm, "is no signed token");
   cjose_err error;
   std::unique_ptr<cjose_jws_t, ReleaseJws> jws(
       cjose_jws_import(token.data(), token.size(), &error));
-  if (jws == nullptr) return unexpected(std::string("is no signed token"));
+  if (jws == nullptr) return refuse(JwtFault::kForm, "is no signed token");
   cjose_header_t* const head = cjose_jws_get_protected(jws.get());
   const auto word = [&](const char* name) {
     cjose_err ignored;
@@ -80,20 +90,26 @@ Result<std::string, std::string> JwkSet::verify(std::string_view token,
   };
   const std::string algorithm = word("alg");
   if (std::find(kAlgorithms.begin(), kAlgorithms.end(), algorithm) == kAlgorithms.end())
-    return unexpected(std::string("is signed in a way that does not count here"));
-  if (!type.empty() && word("typ") != type) return unexpected(std::string("is of another kind"));
-  if (!word("crit").empty()) return unexpected(std::string("asks for an extension"));
+    return refuse(JwtFault::kKey, "is signed in a way that does not count here");
+  if (!type.empty() && word("typ") != type) return refuse(JwtFault::kForm, "is of another kind");
+  // A list, if it is right.
+  if (char* const extensions = cjose_header_get_raw(head, "crit", &error); extensions != nullptr) {
+    cjose_get_dealloc()(extensions);
+    return refuse(JwtFault::kForm, "asks for an extension");
+  }
   const std::string id = word("kid");
+  bool was_tried = false;
   for (const auto& key : keys_) {
     if (key->is_rsa == algorithm.starts_with("ES")) continue;
     if (!id.empty() && !key->id.empty() && id != key->id) continue;
+    was_tried = true;
     if (!cjose_jws_verify(jws.get(), key->key.get(), &error)) continue;
     std::uint8_t* plain = nullptr;
     std::size_t size = 0;
     if (!cjose_jws_get_plaintext(jws.get(), &plain, &size, &error)) break;
     return std::string(reinterpret_cast<const char*>(plain), size);
   }
-  return unexpected(std::string("is signed by none of the keys"));
+  return refuse(was_tried ? JwtFault::kSignature : JwtFault::kKey, "is signed by none of the keys");
 }
 
 }  // namespace tokenring

@@ -4,6 +4,7 @@
 // and 512 bits; "none" and shared secrets do not.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,6 +13,15 @@
 #include "tokenring/result.hpp"
 
 namespace tokenring {
+
+// Why a token is not believed: it is none, nobody's key that is known here could have signed it, or
+// one could have and did not.
+enum class JwtFault : std::uint8_t { kForm, kKey, kSignature };
+
+struct JwtRefusal {
+  JwtFault fault = JwtFault::kForm;
+  std::string why;  // Nothing of the token.
+};
 
 class JwkSet {
  public:
@@ -25,10 +35,10 @@ class JwkSet {
   ~JwkSet();
 
   [[nodiscard]] std::size_t size() const noexcept { return keys_.size(); }
-  // What a token in compact form says, if one of the keys signed it. The error says why not, and
-  // nothing of the token. `type`: what its typ must be; empty: anything.
-  [[nodiscard]] Result<std::string, std::string> verify(std::string_view token,
-                                                        std::string_view type = {}) const;
+  // What a token in compact form says, if one of the keys signed it. `type`: what its typ must be;
+  // empty: anything.
+  [[nodiscard]] Result<std::string, JwtRefusal> verify(std::string_view token,
+                                                       std::string_view type = {}) const;
 
  private:
   struct Key;

@@ -31,7 +31,23 @@ constexpr std::array<std::string_view, 7> kEvents{
     "https://schemas.openid.net/secevent/risc/event-type/credential-compromise",
 };
 
-using Keys = Result<std::vector<std::string>, std::string>;
+constexpr std::string_view kInvalid = "invalid_request";
+
+auto refusal(std::string_view code, std::string why) {
+  return unexpected(Refusal{code, std::move(why)});
+}
+
+std::string_view code_of(JwtFault fault) {
+  switch (fault) {
+    case JwtFault::kForm:
+      break;
+    case JwtFault::kKey:
+      return "invalid_key";
+    case JwtFault::kSignature:
+      return "authentication_failed";
+  }
+  return kInvalid;
+}
 
 // A prefix names its namespace and those that owners have of it; with an owner's mark, that one.
 bool is_named(const Namespace& space, std::string_view prefix) {
@@ -108,11 +124,11 @@ bool names(const json& token, const char* name, const std::string& wanted) {
   return *found == wanted;
 }
 
-// What is wrong with what a token claims; empty: nothing.
-std::string check_claims(const json& token, const RevocationConfig& config, UnixTime now) {
-  if (!token.is_object()) return "its claims are no object";
-  if (text_of(token, "iss") != config.issuer) return "is of another issuer";
-  if (!names(token, "aud", config.audience)) return "is for another audience";
+// What is wrong with what a token claims; no code: nothing.
+Refusal check_claims(const json& token, const RevocationConfig& config, UnixTime now) {
+  if (!token.is_object()) return {kInvalid, "its claims are no object"};
+  if (text_of(token, "iss") != config.issuer) return {"invalid_issuer", "is of another issuer"};
+  if (!names(token, "aud", config.audience)) return {"invalid_audience", "is for another audience"};
   const auto number = [&](const char* name) -> std::optional<double> {
     const auto found = token.find(name);
     if (found == token.end() || !found->is_number()) return std::nullopt;
@@ -120,10 +136,11 @@ std::string check_claims(const json& token, const RevocationConfig& config, Unix
   };
   const auto at = static_cast<double>(now.seconds);
   const std::optional<double> iat = number("iat");
-  if (!iat || *iat > at + kClockSkewS || *iat < at - kOldestS) return "is not of this hour";
-  if (const auto exp = number("exp"); exp && *exp < at - kClockSkewS) return "is over";
-  if (token.contains("nonce")) return "has a nonce, which a token of another kind has";
-  if (!token.contains("events") || !token["events"].is_object()) return "has no events";
+  if (!iat || *iat > at + kClockSkewS || *iat < at - kOldestS)
+    return {kInvalid, "is not of this hour"};
+  if (const auto exp = number("exp"); exp && *exp < at - kClockSkewS) return {kInvalid, "is over"};
+  if (token.contains("nonce")) return {kInvalid, "has a nonce, which a token of another kind has"};
+  if (!token.contains("events") || !token["events"].is_object()) return {kInvalid, "has no events"};
   return {};
 }
 
@@ -199,39 +216,44 @@ std::string trouble_in(std::string_view answers) {
   return {};
 }
 
-Keys groups_of_json(std::string_view body, const Snapshot& snapshot) {
+GroupKeys groups_of_json(std::string_view body, const Snapshot& snapshot) {
   const json asked = json::parse(body, nullptr, false);
   std::vector<std::string> keys;
   if (asked.is_object() && asked.contains("groups") && asked["groups"].is_array()) {
     if (asked["groups"].size() > kGroupsMax)
-      return unexpected(fmt::format("give at most {} groups", kGroupsMax));
+      return refusal(kInvalid, fmt::format("give at most {} groups", kGroupsMax));
     for (const json& entry : asked["groups"])
       if (std::string error = add_group(entry, snapshot, keys); !error.empty())
-        return unexpected(std::move(error));
+        return refusal(kInvalid, std::move(error));
   } else if (std::string error = add_group(asked, snapshot, keys); !error.empty()) {
-    return unexpected(std::move(error));
+    return refusal(kInvalid, std::move(error));
   }
-  if (keys.empty()) return unexpected(std::string("give at least one group"));
+  if (keys.empty()) return refusal(kInvalid, "give at least one group");
   return keys;
 }
 
-Keys groups_of_token(std::string_view token, const SignedRevocation& by, const Snapshot& snapshot,
-                     UnixTime now) {
+GroupKeys groups_of_token(std::string_view token, const SignedRevocation& by,
+                          const Snapshot& snapshot, UnixTime now) {
   const auto payload = by.keys.verify(token);
-  if (!payload) return unexpected(payload.error());
-  const json claims = json::parse(*payload, nullptr, false);
-  if (std::string error = check_claims(claims, by.config, now); !error.empty())
-    return unexpected(std::move(error));
+  if (!payload) return refusal(code_of(payload.error().fault), payload.error().why);
+  return groups_of_claims(*payload, by.config, snapshot, now);
+}
+
+GroupKeys groups_of_claims(std::string_view payload, const RevocationConfig& config,
+                           const Snapshot& snapshot, UnixTime now) {
+  const json claims = json::parse(payload, nullptr, false);
+  if (Refusal wrong = check_claims(claims, config, now); !wrong.code.empty())
+    return unexpected(std::move(wrong));
   std::vector<std::string> keys;
   for (const auto& [name, event] : claims["events"].items()) {
     if (std::find(kEvents.begin(), kEvents.end(), name) == kEvents.end()) continue;
-    const std::string group = subject_of(claims, event, by.config.claim);
-    if (group.empty()) return unexpected(fmt::format("does not say {}", by.config.claim));
-    for (const std::string& prefix : by.config.namespaces)
+    const std::string group = subject_of(claims, event, config.claim);
+    if (group.empty()) return refusal(kInvalid, fmt::format("does not say {}", config.claim));
+    for (const std::string& prefix : config.namespaces)
       if (add_keys(prefix, group, snapshot, keys) == Added::kNoGroup)
-        return unexpected(std::string("names somebody whose name cannot stand in a key"));
+        return refusal(kInvalid, "names somebody whose name cannot stand in a key");
   }
-  if (keys.empty()) return unexpected(std::string("has no event that revokes anything here"));
+  if (keys.empty()) return refusal(kInvalid, "has no event that revokes anything here");
   return keys;
 }
 

@@ -32,6 +32,13 @@ struct SignedRevocation {
   JwkSet keys;
 };
 
+// Why groups are not revoked.
+struct Refusal {
+  std::string_view code;  // As RFC 8935, 2.4, has it.
+  std::string why;        // Nothing of what was sent.
+};
+using GroupKeys = Result<std::vector<std::string>, Refusal>;
+
 // Reads the keys; null where nobody is named. The error is one line.
 [[nodiscard]] Result<std::shared_ptr<const SignedRevocation>, std::string> read_signed_revocation(
     const RevocationConfig& config);
@@ -52,11 +59,12 @@ struct SignedRevocation {
 [[nodiscard]] std::string trouble_in(std::string_view answers);
 
 // {"namespace": PREFIX, "group": NAME}, or several: {"groups": [...]}. The keys of groups to
-// delete. The error says what is wrong, and holds none of it.
-[[nodiscard]] Result<std::vector<std::string>, std::string> groups_of_json(
-    std::string_view body, const Snapshot& snapshot);
-// A signed token.
-[[nodiscard]] Result<std::vector<std::string>, std::string> groups_of_token(
-    std::string_view token, const SignedRevocation& by, const Snapshot& snapshot, UnixTime now);
+// delete.
+[[nodiscard]] GroupKeys groups_of_json(std::string_view body, const Snapshot& snapshot);
+// A signed token, and what one says.
+[[nodiscard]] GroupKeys groups_of_token(std::string_view token, const SignedRevocation& by,
+                                        const Snapshot& snapshot, UnixTime now);
+[[nodiscard]] GroupKeys groups_of_claims(std::string_view payload, const RevocationConfig& config,
+                                         const Snapshot& snapshot, UnixTime now);
 
 }  // namespace tokenring

@@ -108,13 +108,36 @@ class Revoke(RevokeCase):
     def test_tokens_of_the_issuer(self):
         self.signed()
         subject = {"format": "iss_sub", "iss": ISSUER, "sub": "user42"}
-        for send, token in ((self.logout, {}), (self.logout, {"alg": "PS256"}), (self.logout, {"alg": "ES256", "kid": "e"}),
-                            (self.logout, {"aud": ["other", AUDIENCE]}), (self.event, {"events": {REVOKED: {}}}),
-                            (self.event, {"events": {REVOKED: {}}, "sub": None, "sub_id": subject}),
-                            (self.event, {"events": {REVOKED: {"subject": subject}}, "sub": None})):
+        for token in ({}, {"alg": "PS256"}, {"alg": "ES256", "kid": "e"}, {"aud": ["other", AUDIENCE]}):
             key = self.fill()
-            self.assertEqual(send(self.issuer.token(**token)), 200, token)
+            self.assertEqual(self.logout(self.issuer.token(**token)), 200, token)
             self.assertIsNone(self.client.get(key), token)
+        for token in ({"events": {REVOKED: {}}}, {"events": {REVOKED: {}}, "sub": None, "sub_id": subject},
+                      {"events": {REVOKED: {"subject": subject}}, "sub": None}):
+            key = self.fill()
+            self.assertEqual(self.event_of(self.issuer.token(**token)), (202, ""), token)  # RFC 8935, 2.2.
+            self.assertIsNone(self.client.get(key), token)
+
+    def test_what_a_sender_of_events_is_told(self):
+        """RFC 8935, 2.4; to a logout token all is invalid_request."""
+        self.signed()
+        key, sign = self.fill(), self.issuer.token
+        for token, code in (("x", "invalid_request"), (sign(events=None), "invalid_request"), (sign(iat=1), "invalid_request"),
+                            (sign(crit=["b64"]), "invalid_request"),
+                            (sign(iss="https://other.example"), "invalid_issuer"), (sign(iss=None), "invalid_issuer"),
+                            (sign(aud="other"), "invalid_audience"), (sign(aud=None), "invalid_audience"),
+                            (sign(kid="unknown"), "invalid_key"), (sign(alg="none"), "invalid_key"),
+                            (sign(key=self.issuer.stranger), "authentication_failed")):
+            status, text = self.event_of(token)
+            self.assertEqual((status, json.loads(text)["err"]), (400, code))
+            self.assertGreater(len(json.loads(text)["description"]), 5)
+            status, text = self.logout_of(token)
+            self.assertEqual((status, json.loads(text)["error"]), (400, "invalid_request"))
+        self.assertEqual(self.client.get(key), b"v")
+        self.node.freeze()
+        status, text = self.event_of(sign(events={REVOKED: {}}))
+        self.assertEqual((status, json.loads(text)["err"]), (502, "not_revoked"))
+        self.node.thaw()
 
     def test_tokens_of_nobody(self):
         self.signed()
