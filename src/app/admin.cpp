@@ -12,6 +12,7 @@ namespace tokenring {
 
 namespace {
 
+constexpr std::string_view kRevoke = "POST /revoke";
 constexpr std::string_view kJson = "application/json";
 
 HttpAnswer refuse(int status, std::string_view code, std::string_view why) {
@@ -28,13 +29,14 @@ bool is_own_host(std::string_view host) {
 
 }  // namespace
 
-Admin::Admin(const CounterBoard& board, std::int64_t started_s, Delete remove)
+Admin::Admin(const CounterBoard& board, std::int64_t started_s, Delete remove, Audit audit)
     : board_(board),
       started_s_(started_s),
       delete_(std::move(remove)),
+      audit_(std::move(audit)),
       http_([this](const HttpRequest& request) { return serve(request); }),
-      port_([this](std::string_view received, bool is_full, bool is_known) {
-        is_known_ = is_known;
+      port_([this](std::string_view received, bool is_full, const Port::Caller& caller) {
+        caller_ = caller;
         return http_.answer(received, is_full);
       }) {}
 
@@ -59,7 +61,8 @@ MetricsSource Admin::source() const {
 // The two probes ask for no token, as what asks for them often cannot show one; then they do not
 // say why, for that names a pool. The page asks for the token itself, and its files have no data.
 HttpAnswer Admin::serve(const HttpRequest& request) {
-  const bool may_know = token_.empty() || is_known_ || is_same_secret(request.bearer, token_);
+  const bool may_know =
+      token_.empty() || caller_.is_known || is_same_secret(request.bearer, token_);
   if (request.is_post) return serve_post(request, may_know);
   if (request.path == "/healthz") return {.body = "ok\n"};
   if (request.path == "/readyz") {
@@ -70,7 +73,7 @@ HttpAnswer Admin::serve(const HttpRequest& request) {
   for (const PageFile& file : page_files())
     if (request.path == file.path)
       return {.body = std::string(file.text), .type = std::string(file.type)};
-  if (!may_know) return {.status = 401, .body = "needs the token of admin.token_file\n"};
+  if (!may_know) return ask_for_token("GET");
   if (request.path == "/metrics" && state_.snapshot)
     return {.body = metrics_text(source()), .type = std::string(Exposition::kContentType)};
   if ((request.path == "/status.json" || request.path == "/where") && state_.snapshot)
@@ -88,8 +91,9 @@ HttpAnswer Admin::serve_post(const HttpRequest& request, bool may_know) {
   if (!state_.snapshot) return {.status = 503, .body = "starting\n"};
   if (request.path == "/logout" && revocation_ != nullptr) return serve_logout(request);
   if (request.path != "/revoke") return {.status = 404, .body = "there is POST /revoke\n"};
-  if (!may_know) return {.status = 401, .body = "needs the token of admin.token_file\n"};
+  if (!may_know) return ask_for_token(kRevoke);
   if (token_.empty() && !is_own_host(request.host)) {
+    tell_refused(AuditAction::kRevoke, kRevoke, "asked by another host's name");
     return {.status = 403,
             .body = "without admin.token_file ask by an IP address, or as localhost\n"};
   }
@@ -97,7 +101,7 @@ HttpAnswer Admin::serve_post(const HttpRequest& request, bool may_know) {
     return {.status = 400, .body = "give a body of Content-Type: application/json\n"};
   const GroupKeys keys = groups_of_json(request.body, *state_.snapshot);
   if (!keys) return refuse(400, keys.error().code, keys.error().why);
-  return delete_all(*keys);
+  return delete_all(*keys, "admin");
 }
 
 // A logout token's sender is told 200 or 400 (OpenID Connect Back-Channel Logout 1.0, 2.8); that of
@@ -110,17 +114,38 @@ HttpAnswer Admin::serve_logout(const HttpRequest& request) {
       groups_of_token(token, *revocation_, *state_.snapshot, read_clock().unix_time);
   if (!keys) {
     const Refusal& refusal = keys.error();
+    tell_refused(AuditAction::kRevoke, "POST /logout", "token " + refusal.why);
     return refuse(400, is_event ? refusal.code : "invalid_request", refusal.why);
   }
-  HttpAnswer answer = delete_all(*keys);
+  HttpAnswer answer = delete_all(*keys, "issuer " + revocation_->config.issuer);
   if (is_event && answer.status == 200) return {.status = 202};
   return answer;
 }
 
-HttpAnswer Admin::delete_all(const std::vector<std::string>& keys) {
-  if (const std::string trouble = delete_(keys); !trouble.empty())
+HttpAnswer Admin::delete_all(const std::vector<std::string>& keys, std::string_view via) {
+  if (const std::string trouble = delete_(keys, asker(via)); !trouble.empty())
     return refuse(502, "not_revoked", trouble);
   return {.body = fmt::format("{{\"revoked\": {}}}\n", keys.size()), .type = std::string(kJson)};
+}
+
+HttpAnswer Admin::ask_for_token(std::string_view command) {
+  tell_refused(AuditAction::kLogin, command, "not the admin port's token");
+  return {.status = 401, .body = "needs the token of admin.token_file\n"};
+}
+
+// As the audit log takes it apart again.
+std::string Admin::asker(std::string_view via) const {
+  return fmt::format("{}, {}", via, caller_.address);
+}
+
+// `command`: of static storage.
+void Admin::tell_refused(AuditAction action, std::string_view command, std::string why) {
+  if (state_.snapshot == nullptr || state_.snapshot->audit == nullptr) return;
+  audit_({.action = action,
+          .outcome = AuditOutcome::kFailure,
+          .command = command,
+          .peer = asker("admin"),
+          .detail = std::move(why)});
 }
 
 // The page's data. Where no token is asked for, a site that a browser shows may have had its name

@@ -19,11 +19,15 @@ namespace tokenring {
 
 class Admin {
  public:
-  // Deletes keys of groups; what went wrong, empty if nothing. It may take seconds.
-  using Delete = std::function<std::string(const std::vector<std::string>& keys)>;
+  // Deletes keys of groups; what went wrong, empty if nothing. It may take seconds. `asker`: for
+  // the audit log.
+  using Delete =
+      std::function<std::string(const std::vector<std::string>& keys, std::string asker)>;
+  // Takes what the audit log is to have, if it is on. Called in the port's thread.
+  using Audit = std::function<void(AuditEvent event)>;
 
   // `board` must outlive it.
-  Admin(const CounterBoard& board, std::int64_t started_s, Delete remove);
+  Admin(const CounterBoard& board, std::int64_t started_s, Delete remove, Audit audit);
 
   // Once, and again after it failed.
   [[nodiscard]] std::error_code listen(const Endpoint& endpoint) { return port_.listen(endpoint); }
@@ -40,16 +44,20 @@ class Admin {
   [[nodiscard]] HttpAnswer serve_data(const HttpRequest& request);
   [[nodiscard]] HttpAnswer serve_post(const HttpRequest& request, bool may_know);
   [[nodiscard]] HttpAnswer serve_logout(const HttpRequest& request);
-  [[nodiscard]] HttpAnswer delete_all(const std::vector<std::string>& keys);
+  [[nodiscard]] HttpAnswer delete_all(const std::vector<std::string>& keys, std::string_view via);
+  [[nodiscard]] HttpAnswer ask_for_token(std::string_view command);
+  [[nodiscard]] std::string asker(std::string_view via) const;
+  void tell_refused(AuditAction action, std::string_view command, std::string why);
   [[nodiscard]] MetricsSource source() const;
 
   const CounterBoard& board_;
   std::int64_t started_s_;
   Delete delete_;
+  Audit audit_;
   ProcessState state_;  // These four are the port's thread's.
   std::string token_;
   std::shared_ptr<const SignedRevocation> revocation_;  // Null: nobody's tokens revoke.
-  bool is_known_ = false;                               // Who asks shows a certificate.
+  Port::Caller caller_;                                 // Who asks at present.
   RingShares shares_;
   Http http_;
   Port port_;  // Last: its thread uses all of the above.

@@ -57,8 +57,13 @@ std::string cut(std::string_view text) {
   return std::string(text.substr(0, kTextBytesMax));
 }
 
-// "10.0.0.1:40312", "[::1]:40312", or what is no address of the internet.
-void add_peer(const std::string& peer, Json& line) {
+// "10.0.0.1:40312", "[::1]:40312", or what is no address of the internet. By what it asked, if it
+// is no client, stands before: "admin, 10.0.0.1:40312".
+void add_peer(std::string peer, Json& line) {
+  if (const std::size_t comma = peer.rfind(", "); comma != std::string::npos) {
+    line["tokenring.via"] = cut(peer.substr(0, comma));
+    peer.erase(0, comma + 2);
+  }
   line["source.address"] = peer;
   const std::size_t colon = peer.rfind(':');
   if (colon == std::string::npos) return;

@@ -42,8 +42,8 @@ Supervisor::Supervisor(CommandLine line, Config config)
       node_handshakes_(kNodeHandshakesMax),
       control_({.on_signal = [this](int signal) { on_signal(signal); },
                 .on_second = [this] { on_second(); },
-                .on_command = [this](std::string_view command,
-                                     Reply reply) { on_command(command, reply); },
+                .on_command = [this](std::string_view command, std::string asker,
+                                     Reply reply) { on_command(command, std::move(asker), reply); },
                 .on_takeover =
                     [this] {
                       std::vector<int> sockets;
@@ -91,7 +91,9 @@ void Supervisor::begin() {
   material_ = *std::move(material);
   if (!config_.admin.listen.empty())
     admin_ = std::make_unique<Admin>(
-        board_, started_s_, [this](const auto& keys) { return delete_keys(keys, "admin"); });
+        board_, started_s_,
+        [this](const auto& keys, std::string asker) { return delete_keys(keys, std::move(asker)); },
+        [this](AuditEvent event) { put_audit(std::move(event)); });
   if (config_.audit.is_on()) {
     auto file = open_audit_file(config_.audit.file);
     if (!file) throw std::runtime_error(file.error());
@@ -255,10 +257,10 @@ void Supervisor::on_second() {
   look_up_names(book_);
 }
 
-void Supervisor::on_command(std::string_view command, const Reply& reply) {
+void Supervisor::on_command(std::string_view command, std::string asker, const Reply& reply) {
   if (command == "reload") return reload(reply);
   if (command == "status") return reply(status());
-  if (command.starts_with("revoke ")) return revoke(command.substr(7), reply);
+  if (command.starts_with("revoke ")) return revoke(command.substr(7), std::move(asker), reply);
   if (command == "drain") {
     drain({});
     return reply("ok: draining\n");

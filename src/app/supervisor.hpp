@@ -69,12 +69,12 @@ class Supervisor {
   void remove_socket_files();
   void on_signal(int signal);
   void on_second();
-  void on_command(std::string_view command, const Reply& reply);
+  void on_command(std::string_view command, std::string asker, const Reply& reply);
   // The admin port (supervisor_admin.cpp).
   void open_admin(bool waits);
   void give_admin_up();
   void tell_admin();
-  void revoke(std::string_view key, const Reply& reply);
+  void revoke(std::string_view key, std::string asker, const Reply& reply);
   // From any thread but a worker's; empty: done. `asker`: for the audit log.
   [[nodiscard]] std::string delete_keys(const std::vector<std::string>& keys, std::string asker);
   [[nodiscard]] std::string status() const;
@@ -82,6 +82,7 @@ class Supervisor {
   void adopt_audit(Fd file);
   void reopen_audit();
   void audit(AuditEvent event);
+  void put_audit(AuditEvent event);  // From any thread. REQUIRES: the log is on.
   void audit_keys();
   void tell_audit_drops();
   // The service manager (supervisor_notify.cpp).

@@ -70,18 +70,19 @@ std::string Supervisor::delete_keys(const std::vector<std::string>& keys, std::s
 
 // The worker's answer is waited for elsewhere: signals and timers go on. `reply` holds the session
 // that asks, whose last owner must be the control thread: it is handed on, never copied.
-void Supervisor::revoke(std::string_view key, const Reply& reply) {
+void Supervisor::revoke(std::string_view key, std::string asker, const Reply& reply) {
   if (phase_ == Phase::kStarting) return reply("error: not serving yet\n");
   std::vector<std::string> keys = keys_of_group(key, *snapshot_);
   if (keys.empty())
     return reply("error: this is not the key of a group, PREFIX{NAME}, in a revocable namespace\n");
   if (revoking_.joinable()) revoking_.join();
-  revoking_ = std::thread([this, keys = std::move(keys), answer = reply]() mutable {
-    const std::string trouble = delete_keys(keys, "control");
-    control_.post([answer = std::exchange(answer, nullptr), trouble] {
-      answer(trouble.empty() ? "ok: revoked\n" : "error: not revoked: " + trouble + "\n");
-    });
-  });
+  revoking_ = std::thread(
+      [this, keys = std::move(keys), asker = std::move(asker), answer = reply]() mutable {
+        const std::string trouble = delete_keys(keys, "control, " + asker);
+        control_.post([answer = std::exchange(answer, nullptr), trouble] {
+          answer(trouble.empty() ? "ok: revoked\n" : "error: not revoked: " + trouble + "\n");
+        });
+      });
 }
 
 }  // namespace tokenring

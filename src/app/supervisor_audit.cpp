@@ -34,7 +34,10 @@ void Supervisor::reopen_audit() {
 }
 
 void Supervisor::audit(AuditEvent event) {
-  if (audit_ == nullptr) return;
+  if (audit_ != nullptr) put_audit(std::move(event));
+}
+
+void Supervisor::put_audit(AuditEvent event) {
   AuditBatch batch;
   batch.at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                     std::chrono::system_clock::now().time_since_epoch())

@@ -57,7 +57,7 @@ class Control::Session : public std::enable_shared_from_this<Session> {
     if (!is_trusted_peer(socket_.native_handle())) return finish("error: not allowed\n");
     await_line(kRequestMs, [self = shared_from_this()](std::string_view line) {
       if (line == "takeover") return self->hand_over();
-      self->state_.handlers.on_command(line,
+      self->state_.handlers.on_command(line, text_of(describe_peer(self->socket_.native_handle())),
                                        [self](const std::string& text) { self->finish(text); });
     });
   }

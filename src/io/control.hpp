@@ -24,7 +24,8 @@ struct ControlHandlers {
 
   std::function<void(int signal)> on_signal;  // SIGHUP, SIGINT, SIGTERM, SIGUSR1.
   std::function<void()> on_second;            // Every second.
-  std::function<void(std::string_view command, Reply reply)> on_command;
+  // `asker`: "uid 0 pid 4711".
+  std::function<void(std::string_view command, std::string asker, Reply reply)> on_command;
   // The sockets for a successor; none: it may not take over now.
   std::function<std::vector<int>()> on_takeover;
   // The successor, a process of this id, serves from them, and the control socket is closed.

@@ -60,6 +60,7 @@ class Port::Session : public std::enable_shared_from_this<Session> {
   Session(State& state, Socket socket)
       : state_(state),
         socket_(std::move(socket)),
+        caller_{.address = text_of(describe_peer(socket_.native_handle()))},
         deadline_(state.context),
         list_(&state.reading),
         place_(list_->insert(list_->end(), this)) {
@@ -79,7 +80,7 @@ class Port::Session : public std::enable_shared_from_this<Session> {
     tls_->async_handshake(asio::ssl::stream_base::server,
                           [self = shared_from_this()](const std::error_code& error) {
                             if (error) return self->cut();
-                            self->is_known_ = self->shows_certificate();
+                            self->caller_.is_known = self->shows_certificate();
                             self->read();
                           });
   }
@@ -131,7 +132,7 @@ class Port::Session : public std::enable_shared_from_this<Session> {
   void take(std::string_view bytes) {
     received_ += bytes.substr(0, kRequestBytesMax - received_.size());
     const bool is_full = received_.size() == kRequestBytesMax;
-    std::optional<std::string> answer = state_.handler(received_, is_full, is_known_);
+    std::optional<std::string> answer = state_.handler(received_, is_full, caller_);
     if (!answer && !is_full) return read();
     if (!answer || answer->empty()) return cut();
     state_.answering.splice(state_.answering.end(), state_.reading, place_);
@@ -172,9 +173,9 @@ class Port::Session : public std::enable_shared_from_this<Session> {
 
   State& state_;
   Socket socket_;
+  Caller caller_;
   std::optional<asio::ssl::context> context_;
   std::optional<asio::ssl::stream<Socket&>> tls_;  // Nothing: plain.
-  bool is_known_ = false;
   asio::steady_timer deadline_;
   std::list<Session*>* list_;  // Null: it was cut.
   std::list<Session*>::iterator place_;

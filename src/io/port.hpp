@@ -29,11 +29,14 @@ class Port {
   static constexpr std::int64_t kLingerMs = 1'000;          // For the peer to close after that.
   static constexpr std::size_t kLingerBytesMax = 64 << 10;  // Of what it sends meanwhile.
 
+  struct Caller {
+    std::string address;    // For the log.
+    bool is_known = false;  // It showed a certificate that is good.
+  };
   // The answer to what was received so far; nothing: more must come. An empty one closes.
-  // `is_full`: no more will come. `is_known`: the peer showed a certificate that is good. Called in
-  // the port's thread.
+  // `is_full`: no more will come. Called in the port's thread.
   using Handler = std::function<std::optional<std::string>(std::string_view received, bool is_full,
-                                                           bool is_known)>;
+                                                           const Caller& caller)>;
 
   explicit Port(Handler handler);
   // Ends the thread; connections are cut.
