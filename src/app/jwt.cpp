@@ -22,6 +22,23 @@ struct ReleaseJws {
   void operator()(cjose_jws_t* token) const noexcept { cjose_jws_release(token); }
 };
 
+// Whether it is base64url without padding (RFC 7515, 2). cjose asserts that of what it decodes, and
+// so would end the process.
+bool is_coded(std::string_view text) {
+  const auto is_digit = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  };
+  return text.size() % 4 != 1 && std::all_of(text.begin(), text.end(), is_digit);
+}
+
+bool is_compact(std::string_view token) {
+  const std::size_t first = token.find('.');
+  const std::size_t last = token.rfind('.');
+  return first != last && is_coded(token.substr(0, first)) &&
+         is_coded(token.substr(first + 1, last - first - 1)) && is_coded(token.substr(last + 1));
+}
+
 // What is no string is none that is known here.
 std::string word_in(const nlohmann::json& object, const char* name, const char* otherwise) {
   const auto found = object.find(name);
@@ -53,8 +70,14 @@ Result<JwkSet, std::string> JwkSet::parse(std::string_view text) {
     if ((kind != "RSA" && kind != "EC") || word_in(entry, "use", "sig") != "sig") continue;
     // What is private has no place here, and is not read.
     nlohmann::json known;
-    for (const char* const name : {"kty", "kid", "n", "e", "crv", "x", "y"})
+    for (const char* const name : {"kty", "kid", "crv"})
       if (entry.contains(name)) known[name] = entry[name];
+    for (const char* const name : {"n", "e", "x", "y"}) {
+      if (!entry.contains(name)) continue;
+      known[name] = word_in(entry, name, "");
+      if (!is_coded(known[name].get_ref<const std::string&>()))
+        return unexpected(std::string("has a key that cannot be read: it is not base64url"));
+    }
     const std::string written = known.dump();
     cjose_err error;
     auto key = std::make_unique<Key>();
@@ -76,7 +99,7 @@ Result<std::string, JwtRefusal> JwkSet::verify(std::string_view token,
   const auto refuse = [](JwtFault fault, const char* why) {
     return unexpected(JwtRefusal{fault, why});
   };
-  if (token.size() > kTokenBytesMax || std::count(token.begin(), token.end(), '.') != 2)
+  if (token.size() > kTokenBytesMax || !is_compact(token))
     return refuse(JwtFault::kForm, "is no signed token");
   cjose_err error;
   std::unique_ptr<cjose_jws_t, ReleaseJws> jws(

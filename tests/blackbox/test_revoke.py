@@ -144,7 +144,8 @@ class Revoke(RevokeCase):
         key, now, sign = self.fill(), int(time.time()), self.issuer.token
         public = self.issuer.rsa.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         good = sign()
-        for token in ("", "x", "a.b.c", good[:-2] + ("AA" if not good.endswith("AA") else "BB"), good.rsplit(".", 1)[0] + ".",
+        for token in ("", "x", "a.b.c", good[:-2] + ("AA" if not good.endswith("AA") else "BB"), good.rsplit(".", 1)[0] + ".", good[:-1], good[:-2] + "=", good[1:], good[:9] + "=" + good[9:],
+                      good[:-7] + "=" + good[-6:], good[:-6] + "=" + good[-5:], good[:-5] + "=" + good[-4:],
                       sign(key=self.issuer.stranger), sign(alg="none"), sign(alg="HS256", key=public), sign(alg="HS256", kid="s", key=b"secret" * 8),
                       sign(iss="https://other.example"), sign(aud="other"), sign(aud=None), sign(iat=None), sign(iat=now + 1000), sign(iat=now - 4000),
                       sign(exp=now - 1000), sign(nonce="n"), sign(events=None), sign(events={"urn:other": {}}), sign(sub=None), sign(sub="a b"),
