@@ -14,6 +14,7 @@
 
 #include "io/clock.hpp"
 #include "io/log.hpp"
+#include "io/recent.hpp"
 
 namespace tokenring {
 
@@ -32,11 +33,17 @@ std::string_view shown(std::string_view text) {
   return text.empty() ? "-" : text;
 }
 
+constexpr std::string_view kIsLink = "is a symbolic link; name the file itself";
+
+std::string problem_text(const std::string& path, std::string_view text) {
+  return fmt::format("audit: {}: {}", path, text);
+}
+
 }  // namespace
 
 Result<Fd, std::string> open_audit_file(const std::string& path) {
   const auto problem = [&path](std::string_view text) {
-    return unexpected(fmt::format("audit: {}: {}", path, text));
+    return unexpected(problem_text(path, text));
   };
   if (path == "-") {
     Fd copy(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
@@ -48,9 +55,31 @@ Result<Fd, std::string> open_audit_file(const std::string& path) {
                  O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
                  kMode));
   if (file) return file;
-  if (errno == ELOOP) return problem("is a symbolic link; name the file itself");
+  if (errno == ELOOP) return problem(kIsLink);
   if (errno == ENXIO) return problem("is a pipe that nobody reads, or a socket");
   return problem(fmt::format("cannot be written to: {}", std::strerror(errno)));
+}
+
+std::string problem_with_audit_file(const std::string& path) {
+  if (path == "-") return {};
+  const auto may = [](const std::string& place, int mode) {
+    return ::faccessat(AT_FDCWD, place.c_str(), mode, AT_EACCESS) == 0;
+  };
+  struct stat about {};
+  if (::lstat(path.c_str(), &about) == 0) {
+    if (S_ISLNK(about.st_mode)) return problem_text(path, kIsLink);
+    if (S_ISDIR(about.st_mode)) errno = EISDIR;
+    if (!S_ISDIR(about.st_mode) && may(path, W_OK)) return {};
+    return problem_text(path, fmt::format("cannot be written to: {}", std::strerror(errno)));
+  }
+  if (errno != ENOENT)
+    return problem_text(path, fmt::format("cannot be written to: {}", std::strerror(errno)));
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos
+                                 ? std::string(".")
+                                 : path.substr(0, std::max<std::size_t>(slash, 1));
+  if (may(folder, W_OK | X_OK)) return {};
+  return problem_text(path, fmt::format("cannot be made in {}: {}", folder, std::strerror(errno)));
 }
 
 AuditLog::AuditLog(AuditQueue& queue, Fd file)
@@ -99,6 +128,7 @@ std::string AuditLog::text_of(const AuditQueue::Taken& taken) noexcept {
   for (const AuditBatch& batch : taken.batches) {
     for (const AuditEvent& event : batch.events) {
       add_line(batch, event, {}, text);
+      if (is_trouble(event)) keep_anomaly(trouble_text(batch, event));
       const bool is_failure = event.outcome == AuditOutcome::kFailure;
       if (event.action != AuditAction::kLogin || !is_failure) continue;
       // Who he says he is proves nothing: by host.
@@ -107,14 +137,14 @@ std::string AuditLog::text_of(const AuditQueue::Taken& taken) noexcept {
     }
     look_for_guessers(batch, text);
   }
-  drops_ += taken.dropped;
-  if (drops_ > 0 && !taken.batches.empty()) {
+  drops_.add(taken.dropped);
+  if (drops_.all() > 0 && !taken.batches.empty()) {
     const AuditEvent event{.action = AuditAction::kAuditDropped,
                            .outcome = AuditOutcome::kFailure,
                            .reason = "nothing took them"};
     AuditBatch batch;
     batch.at_ms = taken.batches.back().at_ms;
-    add_line(batch, event, {.drops = std::exchange(drops_, 0)}, text);
+    add_line(batch, event, {.drops = std::exchange(drops_, {})}, text);
   }
   return text;
 }
@@ -122,6 +152,7 @@ std::string AuditLog::text_of(const AuditQueue::Taken& taken) noexcept {
 void AuditLog::add_line(const AuditBatch& batch, const AuditEvent& event, AuditExtras extras,
                         std::string& text) noexcept {
   extras.number = ++lines_;
+  are_sampled_.push_back(event.is_sampled);
   text += audit_line(batch, event, extras);
 }
 
@@ -174,6 +205,7 @@ void AuditLog::write(std::string_view text) noexcept {
     if (n < 0) return lose(text, errno);
     const std::string_view written = text.substr(0, static_cast<std::size_t>(n));
     const auto ends = static_cast<std::uint64_t>(std::count(written.begin(), written.end(), '\n'));
+    static_cast<void>(done_with(ends));
     queue_.counts().written.fetch_add(ends, std::memory_order_relaxed);
     is_torn_ = is_within = !written.ends_with('\n');
     text.remove_prefix(written.size());
@@ -182,12 +214,22 @@ void AuditLog::write(std::string_view text) noexcept {
 
 void AuditLog::lose(std::string_view text, int error) noexcept {
   const auto lines = static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
-  drops_ += lines;
-  queue_.counts().dropped.fetch_add(lines, std::memory_order_relaxed);
+  const AuditDrops lost = done_with(lines);
+  drops_.add(lost);
+  queue_.counts().dropped(lost);
   if (error == 0) return;
   queue_.counts().write_errors.fetch_add(1, std::memory_order_relaxed);
   log_event(LogLevel::kError, LogEvent::kAudit, "{} event{} lost: {}", lines,
             lines == 1 ? " is" : "s are", ::strerrordesc_np(error));
+}
+
+AuditDrops AuditLog::done_with(std::size_t lines) noexcept {
+  AuditDrops of_kind;
+  for (; lines > 0; --lines) {
+    of_kind.add(are_sampled_.front());
+    are_sampled_.pop_front();
+  }
+  return of_kind;
 }
 
 bool AuditLog::has_room() const noexcept {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -20,6 +21,10 @@ namespace tokenring {
 // For "-", standard output. The file is made with mode 0640 where there is none; a symbolic link is
 // refused. The error is one line that names the file.
 [[nodiscard]] Result<Fd, std::string> open_audit_file(const std::string& path);
+
+// Why open_audit_file() would fail, as far as can be told without making the file; empty: it would
+// not.
+[[nodiscard]] std::string problem_with_audit_file(const std::string& path);
 
 class AuditLog {
  public:
@@ -42,6 +47,8 @@ class AuditLog {
   // Lines of all that was taken, in the order in which it came.
   [[nodiscard]] std::string text_of(const AuditQueue::Taken& taken) noexcept;
   void lose(std::string_view text, int error) noexcept;
+  // The first so many lines are no longer waited for; what they were.
+  [[nodiscard]] AuditDrops done_with(std::size_t lines) noexcept;
   void add_line(const AuditBatch& batch, const AuditEvent& event, AuditExtras extras,
                 std::string& text) noexcept;
   void look_for_guessers(const AuditBatch& batch, std::string& text) noexcept;
@@ -56,7 +63,8 @@ class AuditLog {
   Fd file_;               // The thread's own, as is what follows.
   bool is_torn_ = false;  // It ends in a part of a line.
   std::uint64_t lines_ = 0;
-  std::uint64_t drops_ = 0;  // That the log itself does not tell of yet.
+  std::deque<bool> are_sampled_;  // Of lines that are not written yet.
+  AuditDrops drops_;              // That the log itself does not tell of yet.
   EnumerationDetector detector_;
   std::mutex mutex_;
   Fd next_file_;

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "app/metrics.hpp"
 #include "tokenring/version.hpp"
@@ -88,6 +89,27 @@ Json words_of(std::string_view text) {
 
 }  // namespace
 
+bool is_trouble(const AuditEvent& event) noexcept {
+  return !event.is_sampled && event.outcome == AuditOutcome::kFailure &&
+         event.action < AuditAction::kNodeUp;
+}
+
+// Without the client's port, so that what happens again and again is one text.
+std::string trouble_text(const AuditBatch& batch, const AuditEvent& event) {
+  std::vector<std::string> about;
+  if (!event.command.empty()) about.emplace_back(event.command);
+  if (batch.names != nullptr && event.space < batch.names->spaces.size())
+    about.push_back(fmt::format("namespace \"{}\"", batch.names->spaces[event.space]));
+  if (event.has_reference)
+    about.push_back(fmt::format("key reference {}",
+                                std::string_view(event.reference.data(), event.reference.size())));
+  if (!event.identity.empty()) about.push_back(fmt::format("identity {}", cut(event.identity)));
+  if (!event.peer.empty()) about.push_back(cut(event.peer.substr(0, event.peer.rfind(':'))));
+  const std::string_view why = event.detail.empty() ? event.reason : event.detail;
+  return fmt::format("{}: {} ({})", kActionRows[static_cast<std::size_t>(event.action)].action, why,
+                     fmt::join(about, ", "));
+}
+
 std::string audit_line(const AuditBatch& batch, const AuditEvent& event,
                        const AuditExtras& extras) {
   const ActionRow& row = kActionRows[static_cast<std::size_t>(event.action)];
@@ -119,7 +141,11 @@ std::string audit_line(const AuditBatch& batch, const AuditEvent& event,
     line["tokenring.count"] = extras.count;
     line["tokenring.usual"] = extras.usual;
   }
-  if (extras.drops > 0) line["tokenring.drops"] = extras.drops;
+  if (extras.drops.all() > 0) {
+    line["tokenring.drops"] = extras.drops.all();
+    line["tokenring.drops_sampled"] = extras.drops.sampled;
+    line["tokenring.drops_anomaly"] = extras.drops.anomalies;
+  }
   line["service.name"] = "tokenring";
   line["service.version"] = TOKENRING_VERSION;
   line["process.pid"] = ::getpid();

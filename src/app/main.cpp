@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "app/ask.hpp"
+#include "app/audit.hpp"
 #include "app/command_line.hpp"
 #include "app/import.hpp"
 #include "app/material.hpp"
@@ -29,6 +30,9 @@ int fail(std::string_view line) {
 int check(const CommandLine& line, const Config& config) {
   MaterialPast none;
   if (const auto material = read_material(config, none); !material) return fail(material.error());
+  if (config.audit.is_on())
+    if (const auto problem = problem_with_audit_file(config.audit.file); !problem.empty())
+      return fail(problem);
   for (const std::string& warning : warnings(config, {std::time(nullptr)}))
     fmt::print(stderr, "warning: {}\n", warning);
   fmt::print("{}: ok\n{}\n", line.config_file.empty() ? "defaults" : line.config_file,

@@ -240,8 +240,11 @@ void tell_audit(const AuditCounts& counts, Exposition& out) {
   };
   counter("tokenring_audit_events_total", "Events that were written to the audit log.",
           counts.written);
-  counter("tokenring_audit_dropped_total", "Events that were lost to the audit log.",
-          counts.dropped);
+  const AuditDrops dropped = counts.dropped();
+  out.family("tokenring_audit_dropped_total", Type::kCounter,
+             "Events that were lost to the audit log.");
+  out.sample({{"kind", "sampled"}}, dropped.sampled);
+  out.sample({{"kind", "anomaly"}}, dropped.anomalies);
   counter("tokenring_audit_misses_dropped_total",
           "Missed keys that were not looked at for enumeration.", counts.missed_dropped);
   counter("tokenring_audit_write_errors_total", "Times at which writing the audit log failed.",

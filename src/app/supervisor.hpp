@@ -155,7 +155,8 @@ class Supervisor {
   std::vector<std::unique_ptr<Worker>> workers_;
   Handshaker client_handshakes_;  // They post to the workers, and go before them.
   Handshaker node_handshakes_;
-  std::unique_ptr<Asker> asker_ = std::make_unique<Asker>();  // Answers workers: goes first.
+  std::unique_ptr<Asker> asker_ =  // Answers workers: goes first.
+      std::make_unique<Asker>(&audit_queue_);
   std::vector<std::thread> threads_;
   std::thread revoking_;  // Waits for a worker.
   std::size_t running_ = 0;

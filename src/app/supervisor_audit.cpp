@@ -57,12 +57,13 @@ void Supervisor::audit_keys() {
 
 // Every second: what is lost shows where operators look, too.
 void Supervisor::tell_audit_drops() {
-  const std::uint64_t dropped = audit_queue_.counts().dropped.load(std::memory_order_relaxed);
-  if (dropped == told_audit_drops_) return;
+  const AuditDrops dropped = audit_queue_.counts().dropped();
+  if (dropped.all() == told_audit_drops_) return;
   log_event(LogLevel::kWarn, LogEvent::kAudit,
-            "{} events dropped so far, for {} does not take them", dropped,
+            "{} events dropped so far, {} of them anomalies, for {} does not take them",
+            dropped.all(), dropped.anomalies,
             config_.audit.is_on() ? config_.audit.file : "its file");
-  told_audit_drops_ = dropped;
+  told_audit_drops_ = dropped.all();
 }
 
 }  // namespace tokenring

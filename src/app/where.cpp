@@ -43,9 +43,9 @@ SeenKey seen_key(const Snapshot& snapshot, const Namespace& space, std::string_v
   return {std::move(seen), std::move(route)};
 }
 
-// What the log of a value that does not open calls its key.
+// What the logs call the key.
 std::string reference_of(const Snapshot& snapshot, const Namespace& space, std::string_view whole) {
-  if (snapshot.keyring == nullptr || !space.seal.seals()) return {};
+  if (snapshot.keyring == nullptr) return {};
   const std::string_view key = as_sent(space, whole);
   std::string reference(kAuditCharacters, '\0');
   snapshot.keyring->audit().refer({.space = space.prefix, .key = key}, reference.data());
@@ -93,6 +93,10 @@ Result<KeyPlace, std::string> place_of_key(const Snapshot& snapshot, std::string
 int where(const Snapshot& snapshot, const WhereOptions& options, UnixTime now, std::istream& in,
           std::ostream& out, std::ostream& errors) {
   int exit_code = 0;
+  if (options.reference && snapshot.keyring == nullptr)
+    errors
+        << "tokenring: no reference can be told: there is no key file (keys), so a process draws "
+           "the key of its references when it starts\n";
   const auto answer = [&](std::string_view text) {
     const auto line = line_for(snapshot, unescaped_key(text), options, now);
     if (line) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <list>
 #include <map>
@@ -39,7 +40,7 @@ void wipe_text(std::string& text) noexcept {
 // All that the asker's thread has.
 class Asker::Desk {
  public:
-  Desk() : multi_(curl_multi_init()) {}
+  explicit Desk(AuditQueue* audit) : audit_(audit), multi_(curl_multi_init()) {}
   ~Desk();
   Desk(const Desk&) = delete;
   Desk& operator=(const Desk&) = delete;
@@ -55,7 +56,9 @@ class Asker::Desk {
     std::shared_ptr<const Introspection> rules;
     std::string key;  // What those that share it have in common.
     std::string token;
-    std::string space;  // Prefix of its namespace.
+    std::string space;  // Prefix of its namespace,
+    std::uint16_t space_number = 0;
+    std::shared_ptr<const AuditNames> names;  // among which that has the number; null: no log.
     std::int64_t skew_s = 0;
     Instant deadline;
     bool is_joined = true;
@@ -95,7 +98,9 @@ class Asker::Desk {
   void hold(const Job& job, const std::string& answer);
   void drop_held(bool all);
   void tell(const Job& job, IntrospectionTally outcome);
+  void audit(const Job& job, IntrospectionTally outcome);
 
+  AuditQueue* audit_;
   CURLM* multi_;
   std::map<std::string, Endpoint, std::less<>> endpoints_;
   Jobs jobs_;
@@ -175,16 +180,19 @@ void Asker::Desk::forget(const Letter& letter) {
 void Asker::Desk::begin(Letter letter, std::string key, Endpoint& endpoint) {
   const Namespace& space = letter.snapshot->namespaces.all()[letter.question.space];
   const auto& rules = letter.snapshot->introspections[space.tokens.asks];
-  const auto job =
-      jobs_.insert(jobs_.end(), Job{.endpoint = &endpoint,
-                                    .rules = rules,
-                                    .key = std::move(key),
-                                    .token = std::move(letter.question.token),
-                                    .space = space.prefix,
-                                    .skew_s = space.life.skew_s,
-                                    .deadline = read_clock().instant.plus_ms(rules->timeout_ms),
-                                    .waiting = {},
-                                    .call = nullptr});
+  const auto job = jobs_.insert(
+      jobs_.end(),
+      Job{.endpoint = &endpoint,
+          .rules = rules,
+          .key = std::move(key),
+          .token = std::move(letter.question.token),
+          .space = space.prefix,
+          .space_number = letter.question.space,
+          .names = letter.snapshot->audit == nullptr ? nullptr : letter.snapshot->audit->names,
+          .skew_s = space.life.skew_s,
+          .deadline = read_clock().instant.plus_ms(rules->timeout_ms),
+          .waiting = {},
+          .call = nullptr});
   job->waiting.push_back(std::move(letter.done));
   joined_.emplace(job->key, job);
   if (endpoint.in_flight < rules->concurrent_max) return start(job);
@@ -247,6 +255,7 @@ void Asker::Desk::finish(Jobs::iterator job, IntrospectionTally outcome) {
     curl_multi_remove_handle(multi_, job->call->handle());
     --endpoint.in_flight;
     tell(*job, outcome);
+    audit(*job, outcome);
   }
   if (job->is_joined) joined_.erase(job->key);
   if (is_answer && job->is_joined) hold(*job, job->call->answer());
@@ -272,6 +281,24 @@ void Asker::Desk::tell(const Job& job, IntrospectionTally outcome) {
                      read_clock().instant))
     log_event(LogLevel::kWarn, LogEvent::kIntrospection, "{}: not asked for {} ms", name,
               job.rules->breaker_pause_ms);
+}
+
+// Somebody stands where the server should be, or signs in its place.
+void Asker::Desk::audit(const Job& job, IntrospectionTally outcome) {
+  const bool is_forged =
+      outcome == IntrospectionTally::kUntrusted || outcome == IntrospectionTally::kBadSignature;
+  if (!is_forged || audit_ == nullptr || job.names == nullptr) return;
+  AuditBatch batch;
+  batch.at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                    std::chrono::system_clock::now().time_since_epoch())
+                    .count();
+  batch.instant = read_clock().instant;
+  batch.names = job.names;
+  batch.events.push_back({.action = AuditAction::kIntrospect,
+                          .outcome = AuditOutcome::kFailure,
+                          .reason = kIntrospectionTallyNames[static_cast<std::size_t>(outcome)],
+                          .space = job.space_number});
+  audit_->put(std::move(batch));
 }
 
 void Asker::Desk::hold(const Job& job, const std::string& answer) {
@@ -329,7 +356,7 @@ void Asker::ask(std::shared_ptr<const Snapshot> snapshot, Question question, Don
 
 void Asker::run() noexcept {
   curl_global_init(CURL_GLOBAL_DEFAULT);
-  Desk desk;
+  Desk desk(audit_);
   while (true) {
     std::uint64_t ignored = 0;
     static_cast<void>(::read(wake_.get(), &ignored, sizeof ignored));

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "io/audit_queue.hpp"
 #include "io/socket.hpp"
 #include "policy/snapshot.hpp"
 #include "proxy/outbox.hpp"
@@ -30,7 +31,9 @@ class Asker {
   // `answer`: null where there is none. Called once, in the asker's thread.
   using Done = std::function<void(const std::string* answer, bool may_store)>;
 
-  Asker() = default;
+  // `audit` outlives it: is told of answers that nobody is to believe, where the log is on. Null:
+  // nobody is.
+  explicit Asker(AuditQueue* audit = nullptr) : audit_(audit) {}
   // Nobody is answered any more.
   ~Asker();
   Asker(const Asker&) = delete;
@@ -51,6 +54,7 @@ class Asker {
   void run() noexcept;
   [[nodiscard]] std::vector<Letter> take_letters() noexcept;
 
+  AuditQueue* audit_;
   std::mutex mutex_;
   std::vector<Letter> letters_;
   bool stops_ = false;

@@ -47,6 +47,19 @@ Kept& kept() {
   return *only;
 }
 
+// For recent_events(). `add`: takes the printable text, and when that is.
+template <typename Keep>
+void keep(std::string_view text, Keep&& add) {
+  std::string printable(text.substr(0, kLogBytesMax));
+  for (char& c : printable)
+    if (c < ' ' || c > '~') c = '?';
+  const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                          std::chrono::system_clock::now().time_since_epoch())
+                          .count();
+  const std::lock_guard lock(kept().mutex);
+  add(printable, now_ms);
+}
+
 EventState& state_of(LogEvent event) {
   return states[static_cast<std::size_t>(event)];
 }
@@ -148,6 +161,12 @@ void tell_dropped_lines() noexcept {
   }
 }
 
+void keep_anomaly(std::string_view text) noexcept {
+  keep(text, [](const std::string& printable, std::int64_t now_ms) {
+    kept().events.add_anomaly(printable, now_ms);
+  });
+}
+
 std::vector<RecentEvent> recent_events(std::size_t max) {
   const std::lock_guard lock(kept().mutex);
   return kept().events.newest(max);
@@ -155,14 +174,9 @@ std::vector<RecentEvent> recent_events(std::size_t max) {
 
 void write_line(LogLevel level, LogEvent event, std::string_view text) noexcept {
   if (RecentEvents::wants(level, event)) {
-    std::string printable(text);
-    for (char& c : printable)
-      if (c < ' ' || c > '~') c = '?';
-    const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                            std::chrono::system_clock::now().time_since_epoch())
-                            .count();
-    const std::lock_guard lock(kept().mutex);
-    kept().events.add(level, event, printable, now_ms);
+    keep(text, [&](const std::string& printable, std::int64_t now_ms) {
+      kept().events.add(level, event, printable, now_ms);
+    });
   }
   if (level < least_level.load(std::memory_order_relaxed)) return;
   std::string line;

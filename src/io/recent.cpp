@@ -5,8 +5,8 @@
 
 namespace tokenring {
 
-void RecentEvents::add(LogLevel level, LogEvent event, std::string_view text, std::int64_t now_ms) {
-  std::deque<RecentEvent>& kind = of_kind_[static_cast<std::size_t>(event)];
+void RecentEvents::add_to(std::deque<RecentEvent>& kind, LogLevel level, LogEvent event,
+                          std::string_view text, std::int64_t now_ms) {
   const auto same = std::find_if(kind.begin(), kind.end(), [&](const RecentEvent& other) {
     return other.level == level && other.text == text;
   });

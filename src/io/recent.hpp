@@ -37,12 +37,25 @@ class RecentEvents {
   }
 
   // One with the text of another is that one again.
-  void add(LogLevel level, LogEvent event, std::string_view text, std::int64_t now_ms);
+  void add(LogLevel level, LogEvent event, std::string_view text, std::int64_t now_ms) {
+    add_to(of_kind_[static_cast<std::size_t>(event)], level, event, text, now_ms);
+  }
+  // What the audit log has to tell. They are a kind of their own, and named as what the process's
+  // log says of it.
+  void add_anomaly(std::string_view text, std::int64_t now_ms) {
+    add_to(of_kind_.back(), LogLevel::kWarn, LogEvent::kAudit, text, now_ms);
+  }
   // The newest first, at most so many.
   [[nodiscard]] std::vector<RecentEvent> newest(std::size_t max) const;
 
  private:
-  std::array<std::deque<RecentEvent>, kLogEventNames.size()> of_kind_;  // The newest last.
+  static void add_to(std::deque<RecentEvent>& kind, LogLevel level, LogEvent event,
+                     std::string_view text, std::int64_t now_ms);
+
+  std::array<std::deque<RecentEvent>, kLogEventNames.size() + 1> of_kind_;  // The newest last.
 };
+
+// Keeps it for recent_events(), see log.hpp. From any thread.
+void keep_anomaly(std::string_view text) noexcept;
 
 }  // namespace tokenring

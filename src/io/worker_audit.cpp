@@ -22,7 +22,7 @@ void Worker::audit(std::unique_ptr<AuditWork> work) noexcept {
   AuditBatch batch = audit_batch();
   batch.events = std::move(work->events);
   batch.misses = std::move(work->misses);
-  options_.audit->put(std::move(batch), work->lost_events, work->lost_misses);
+  options_.audit->put(std::move(batch), work->lost, work->lost_misses);
 }
 
 void Worker::audit(AuditEvent event) noexcept {

@@ -147,6 +147,8 @@ class Engine {
   void serve_too_large(Client& client, ClientId id, const Request& request) noexcept;
   void serve_local(Client& client, ClientId id, const Request& request) noexcept;
   void serve_flush_all(Client& client, ClientId id, const Request& request) noexcept;
+  void refuse(Client& client, ClientId id, const Request& request, std::string_view command,
+              WireError error) noexcept;
   void serve_fan_out(Client& client, ClientId id, const Request& request,
                      std::string_view line) noexcept;
   void send_line(Link& link, std::string_view line, std::uint32_t slot) noexcept;

@@ -15,6 +15,8 @@ namespace tokenring {
 
 namespace {
 
+constexpr std::string_view kRevokedReason = "revoked";
+
 struct Ending {
   AuditOutcome outcome = AuditOutcome::kSuccess;
   std::string_view reason = {};
@@ -55,7 +57,7 @@ Ending ending_of(const Reply& reply, bool reads) {
 // The error as it is told to clients, without its first word and its line's end.
 std::string_view reason_of(WireError error) {
   std::string_view line = line_of(error);
-  for (const std::string_view first : {"SERVER_ERROR ", "CLIENT_ERROR ", "ERROR "})
+  for (const std::string_view first : {"SERVER_ERROR ", "CLIENT_ERROR ", "ERROR: ", "ERROR "})
     if (line.starts_with(first)) line.remove_prefix(first.size());
   return line.substr(0, line.find('\r'));
 }
@@ -64,6 +66,46 @@ std::string_view reason_of(WireError error) {
 bool may_be_done(WireError error) {
   return error == WireError::kNodeTimeout || error == WireError::kNodeLost ||
          error == WireError::kNodeBadReply;
+}
+
+// Of which a share is told where they end as usual.
+bool is_sampled(AuditAction action) {
+  return action == AuditAction::kRead || action == AuditAction::kWrite ||
+         action == AuditAction::kTouch || action == AuditAction::kDelete;
+}
+
+std::uint64_t number_of(ClientId id) {
+  return std::uint64_t{id.index} << 32 | id.generation;
+}
+
+// What the request's own rules made of it. True: that is an anomaly.
+bool make_odd(Sealing::Oddity oddity, AuditAction action, Ending& ending) {
+  switch (oddity) {
+    case Sealing::Oddity::kNone:
+      return false;
+    case Sealing::Oddity::kRevoked:
+      if (action == AuditAction::kRead || ending.outcome != AuditOutcome::kSuccess)
+        ending.reason = kRevokedReason;
+      return action == AuditAction::kRead;
+    case Sealing::Oddity::kLostRace:
+      ending.reason = "consumed by another";
+      return true;
+    case Sealing::Oddity::kStaleFill:
+      ending.reason = "stale fill dropped";
+      return true;
+    case Sealing::Oddity::kIntrospected:
+      ending.reason = "introspected";
+      return false;
+    case Sealing::Oddity::kInactive:
+      ending.reason = "introspected: inactive";
+      ending.is_miss = true;  // For whoever guesses tokens it is one.
+      return false;
+    case Sealing::Oddity::kUnanswered:
+      ending.outcome = AuditOutcome::kFailure;
+      ending.reason = "no answer";
+      return false;
+  }
+  return false;
 }
 
 std::optional<AuditAction> action_of(Command command) {
@@ -89,11 +131,8 @@ std::optional<AuditAction> action_of(Command command) {
 
 // A share of reads and of writes is told, and all of everything else.
 bool EngineAudit::chooses(AuditAction action) noexcept {
-  std::uint64_t share = AuditRules::kAll;
-  if (action == AuditAction::kRead) share = rules_->reads;
-  if (action == AuditAction::kWrite || action == AuditAction::kTouch ||
-      action == AuditAction::kDelete)
-    share = rules_->writes;
+  if (!is_sampled(action)) return true;
+  const std::uint64_t share = action == AuditAction::kRead ? rules_->reads : rules_->writes;
   return share >= AuditRules::kAll || (share > 0 && engine_.random() >> 32 < share);
 }
 
@@ -113,31 +152,38 @@ void EngineAudit::tell_reply(const Slot& slot, const Reply& reply) noexcept {
     if (sealing.revokes) action = AuditAction::kRevoke;
     const bool is_replay = reply.code == ReplyCode::kNotStored && slot.space != Slot::kNoSpace &&
                            engine_.rules_of_tokens(slot).replay_guard;
-    is_odd = is_replay;
+    is_odd = is_replay || make_odd(sealing.oddity, *action, ending);
     if (is_replay) ending.reason = "replay refused";
-    switch (sealing.oddity) {
-      case Sealing::Oddity::kNone:
-        break;
-      case Sealing::Oddity::kRevoked:
-        ending.reason = "revoked";
-        break;
-      case Sealing::Oddity::kLostRace:
-        is_odd = true;
-        ending.reason = "consumed by another";
-        break;
-      case Sealing::Oddity::kStaleFill:
-        is_odd = true;
-        ending.reason = "stale fill dropped";
-        break;
-    }
     if (is_odd) ending.outcome = AuditOutcome::kFailure;
   }
   if (ending.is_miss && *action == AuditAction::kRead) note_miss(slot);
-  if (!is_odd && !chooses(*action)) return;
-  AuditEvent* const event = add(slot, *action);
+  // What the proxy stores of an answer is told by the read that asked for it.
+  if (!is_odd && (engine_.fills_.owns(slot.client) || !chooses(*action))) return;
+  tell_ending(slot, *action, ending.outcome, ending.reason, !is_odd && is_sampled(*action));
+}
+
+void EngineAudit::tell_ending(const Slot& slot, AuditAction action, AuditOutcome outcome,
+                              std::string_view reason, bool is_sampled) noexcept {
+  AuditEvent* const event = add(slot, action, is_sampled);
   if (event == nullptr) return;
-  event->outcome = ending.outcome;
-  event->reason = ending.reason;
+  event->outcome = outcome;
+  event->reason = reason;
+}
+
+// The read itself is told when there is an answer, or none.
+void EngineAudit::tell_asked(const Slot& slot) noexcept {
+  if (engine_.sealings_[slot.sealing].oddity == Sealing::Oddity::kRevoked)
+    tell_ending(slot, AuditAction::kRead, AuditOutcome::kFailure, kRevokedReason, false);
+}
+
+void EngineAudit::tell_refused(ClientId id, AuditAction action, std::string_view command,
+                               WireError error) noexcept {
+  AuditEvent* const event = add(action, false, number_of(id));
+  if (event == nullptr) return;
+  event->outcome = AuditOutcome::kFailure;
+  event->reason = reason_of(error);
+  event->command = command;
+  name_client(id, event->identity, event->peer);
 }
 
 // No node's answer came, whatever its client is told in place of it.
@@ -146,8 +192,8 @@ void EngineAudit::tell_failure(const Slot& slot, WireError error) noexcept {
   if (!action) return;
   if (slot.sealing != kNoSlot && engine_.sealings_[slot.sealing].revokes)
     action = AuditAction::kRevoke;
-  if (!chooses(*action)) return;
-  AuditEvent* const event = add(slot, *action);
+  if (engine_.fills_.owns(slot.client) || !chooses(*action)) return;
+  AuditEvent* const event = add(slot, *action, is_sampled(*action));
   if (event == nullptr) return;
   event->outcome = *action != AuditAction::kRead && may_be_done(error) ? AuditOutcome::kUnknown
                                                                        : AuditOutcome::kFailure;
@@ -156,10 +202,7 @@ void EngineAudit::tell_failure(const Slot& slot, WireError error) noexcept {
 }
 
 void EngineAudit::tell_unopened(const Slot& slot, OpenOutcome outcome) noexcept {
-  AuditEvent* const event = add(slot, AuditAction::kOpenFailed);
-  if (event == nullptr) return;
-  event->outcome = AuditOutcome::kFailure;
-  event->reason = name_of(outcome);
+  tell_ending(slot, AuditAction::kOpenFailed, AuditOutcome::kFailure, name_of(outcome), false);
 }
 
 // What an identity may not do is told as the request that it is about.
@@ -186,7 +229,7 @@ void EngineAudit::tell_access(const AccessEvent& access) noexcept {
       action = AuditAction::kRightsLost;
       break;
   }
-  AuditEvent* const event = add(action);
+  AuditEvent* const event = add(action, false, XXH3_64bits(access.peer.data(), access.peer.size()));
   if (event == nullptr) return;
   event->outcome = outcome;
   event->reason = name_of(access.kind);
@@ -200,18 +243,25 @@ void EngineAudit::tell_access(const AccessEvent& access) noexcept {
 }
 
 // Null: there were too many in this turn, which is counted.
-AuditEvent* EngineAudit::add(AuditAction action) noexcept {
+AuditEvent* EngineAudit::add(AuditAction action, bool is_sampled, std::uint64_t who) noexcept {
   AuditWork& work = this->work();
-  if (work.events.size() == AuditWork::kEventsMax) {
-    ++work.lost_events;
+  const std::size_t sampled = work.events.size() - work.anomalies;
+  bool has_room = (is_sampled ? sampled : work.anomalies) < AuditWork::kEventsMax;
+  if (!is_sampled) {
+    if (std::exchange(work.crowd, who) != who) work.crowding = 0;
+    has_room = has_room && ++work.crowding <= AuditWork::kOfOneMax;
+  }
+  if (!has_room) {
+    work.lost.add(is_sampled);
     return nullptr;
   }
-  work.events.push_back({.action = action});
+  if (!is_sampled) ++work.anomalies;
+  work.events.push_back({.action = action, .is_sampled = is_sampled});
   return &work.events.back();
 }
 
-AuditEvent* EngineAudit::add(const Slot& slot, AuditAction action) noexcept {
-  AuditEvent* const event = add(action);
+AuditEvent* EngineAudit::add(const Slot& slot, AuditAction action, bool is_sampled) noexcept {
+  AuditEvent* const event = add(action, is_sampled, number_of(slot.client));
   if (event == nullptr) return nullptr;
   event->command = row_of(slot.context.command).name;
   event->backend = engine_.heard_backend_;

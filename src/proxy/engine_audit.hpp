@@ -44,12 +44,19 @@ class EngineAudit {
   void tell_failure(const Slot& slot, WireError error) noexcept;
   void tell_unopened(const Slot& slot, OpenOutcome outcome) noexcept;
   void tell_access(const AccessEvent& event) noexcept;
+  // The node's reply was a miss, and the slot waits for what is asked elsewhere.
+  void tell_asked(const Slot& slot) noexcept;
+  // A command that nobody may use here. `command` is of static storage.
+  void tell_refused(ClientId id, AuditAction action, std::string_view command,
+                    WireError error) noexcept;
 
  private:
   void tell_reply(const Slot& slot, const Reply& reply) noexcept;
+  void tell_ending(const Slot& slot, AuditAction action, AuditOutcome outcome,
+                   std::string_view reason, bool is_sampled) noexcept;
   [[nodiscard]] bool chooses(AuditAction action) noexcept;
-  [[nodiscard]] AuditEvent* add(AuditAction action) noexcept;
-  [[nodiscard]] AuditEvent* add(const Slot& slot, AuditAction action) noexcept;
+  [[nodiscard]] AuditEvent* add(AuditAction action, bool is_sampled, std::uint64_t who) noexcept;
+  [[nodiscard]] AuditEvent* add(const Slot& slot, AuditAction action, bool is_sampled) noexcept;
   void note_miss(const Slot& slot) noexcept;
   void name_client(ClientId id, std::string& identity, std::string& peer) noexcept;
   [[nodiscard]] AuditWork& work() {

@@ -108,6 +108,7 @@ bool EngineFill::ask(std::uint32_t index, const Reply& shown) noexcept {
       under_way != fills_.end() ? under_way->slot.index : begin(index, epoch);
   if (fill == kNoSlot) return false;
   engine_.count_reply(slot, shown);
+  if (engine_.audit_.is_on()) engine_.audit_.tell_asked(slot);
   engine_.wait_for(index, fill);
   return true;
 }
@@ -168,6 +169,11 @@ void EngineFill::end(Fill& fill, const std::string* answer) noexcept {
   // A reload may have ended the namespace meanwhile, or the asking.
   const bool is_known =
       answer != nullptr && engine_.rules_of_tokens(engine_.slots_[aside]).asks_elsewhere();
+  const bool is_inactive = is_known && engine_.audit_.is_on() &&
+                           engine_.claims_.read(*answer, engine_.now_.unix_time).inactive;
+  const Sealing::Oddity oddity = !is_known     ? Sealing::Oddity::kUnanswered
+                                 : is_inactive ? Sealing::Oddity::kInactive
+                                               : Sealing::Oddity::kIntrospected;
   Buffer value;
   if (is_known) {
     value = engine_.pool_.take(answer->size() + kCrLf.size());
@@ -189,6 +195,7 @@ void EngineFill::end(Fill& fill, const std::string* answer) noexcept {
     const Reply shown = is_known ? show_answer(slot, value.view().substr(0, answer->size()),
                                                fill.life_s, engine_.revealed_)
                                  : miss_of(slot.context.command);
+    engine_.sealings_[slot.sealing].oddity = oddity;
     const bool filled = engine_.fill(waiting, shown, nullptr);
     TR_ASSERT(filled);
   }

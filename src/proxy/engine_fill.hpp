@@ -55,6 +55,7 @@ class EngineFill {
   void expire() noexcept;
   // Clients that are the engine's own.
   [[nodiscard]] std::size_t clients() const noexcept { return clients_; }
+  [[nodiscard]] bool owns(ClientId id) const noexcept { return clients_ > 0 && id == client_; }
 
  private:
   [[nodiscard]] std::uint32_t begin(std::uint32_t slot, std::uint64_t epoch) noexcept;

@@ -29,6 +29,15 @@ void Engine::serve_local(Client& client, ClientId id, const Request& request) no
   }
 }
 
+// What nobody may do through a proxy. `command`: of static storage, for the audit log.
+void Engine::refuse(Client& client, ClientId id, const Request& request, std::string_view command,
+                    WireError error) noexcept {
+  const bool flushes = request.command == Command::kFlushAll;
+  if (audit_.is_on())
+    audit_.tell_refused(id, flushes ? AuditAction::kFlush : AuditAction::kCommand, command, error);
+  if (!request.quiet) answer(client, id, line_of(error));
+}
+
 // A command for every node: a slot per node, which together are one answer or one SERVER_ERROR.
 void Engine::serve_fan_out(Client& client, ClientId id, const Request& request,
                            std::string_view line) noexcept {
@@ -54,10 +63,8 @@ void Engine::serve_fan_out(Client& client, ClientId id, const Request& request,
 // flush_all: every node that the client may reach, unless something there is not to be flushed.
 void Engine::serve_flush_all(Client& client, ClientId id, const Request& request) noexcept {
   count(Counter::kCmdFlush);
-  if (!snapshot_->may_flush_all(client.address)) {
-    if (!request.quiet) answer(client, id, line_of(WireError::kFlushRefused));
-    return;
-  }
+  if (!snapshot_->may_flush_all(client.address))
+    return refuse(client, id, request, "flush_all", WireError::kFlushRefused);
   leaders_.clear();
   if (!snapshot_->introspections.empty()) outbox_.questions.push_back({.forgets = true});
   serve_fan_out(client, id, request,

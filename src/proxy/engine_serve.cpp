@@ -273,10 +273,9 @@ void Engine::serve(Client& client, ClientId id, Request& request) noexcept {
       if (who_ != nullptr && !may_locally(request)) return deny_whole(client, id, request);
       return serve_local(client, id, request);
     case Verb::kRefused:
-      if (request.quiet) return;
-      return answer(client, id,
-                    line_of(request.command == Command::kShutdown ? WireError::kShutdownRefused
-                                                                  : WireError::kNotAllowed));
+      return refuse(client, id, request, row_of(request.command).name,
+                    request.command == Command::kShutdown ? WireError::kShutdownRefused
+                                                          : WireError::kNotAllowed);
   }
   const std::uint32_t slot = reserve(client, id, request, request.key);
   serve_key(id, request, request.key, request.item_key, slot);

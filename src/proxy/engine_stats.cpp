@@ -37,11 +37,13 @@ void Engine::serve_stats(Client& client, ClientId id, const Request& request) no
   if (group == "detail") {
     const std::string_view what = next_word(rest);
     if (what == "on" || what == "off") return answer(client, id, "OK\r\n");
-    return answer(client, id,
-                  line_of(what == "dump" ? WireError::kNotAllowed : WireError::kStatsDetailUsage));
+    if (what == "dump")
+      return refuse(client, id, request, "stats detail dump", WireError::kNotAllowed);
+    return answer(client, id, line_of(WireError::kStatsDetailUsage));
   }
-  if (group == "cachedump" || group == "sizes")
-    return answer(client, id, line_of(WireError::kNotAllowed));
+  if (group == "cachedump")
+    return refuse(client, id, request, "stats cachedump", WireError::kNotAllowed);
+  if (group == "sizes") return refuse(client, id, request, "stats sizes", WireError::kNotAllowed);
   if (group.empty() || group == "settings" || group == "items" || group == "slabs")
     return gather_stats(client, id, request, group);
   if (group == "conns") return answer(client, id, "END\r\n");

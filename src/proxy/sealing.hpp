@@ -85,6 +85,10 @@ struct Sealing {
     kRevoked,    // What was read.
     kLostRace,   // Somebody else took away what may be read once.
     kStaleFill,  // It was not stored.
+    // What was asked elsewhere, as no node had it:
+    kIntrospected,
+    kInactive,    // The token is not good.
+    kUnanswered,  // There is no answer.
   };
 
   std::array<char, kKeyBytesMax> node_key_text;

@@ -1,17 +1,48 @@
 """What the tests of the audit log share: a proxy that has one, its events, and what each must look like."""
+import base64
 import datetime
+import hashlib
 import json
 import os
 import re
 import tempfile
 
-from harness import eventually
+from harness import Wire, eventually
 from sealed import SPACE, SealedCase, nodes_line
 
 REFERENCE = re.compile(r"[A-Za-z0-9_-]{22}")
 ACTIONS = {"read", "write", "touch", "delete", "flush", "command", "revoke", "open_failed", "login", "connect",
-           "rights_lost", "node_up", "node_down", "node_flushed", "start", "drain", "stop", "takeover", "reload",
+           "rights_lost", "introspect", "node_up", "node_down", "node_flushed", "start", "drain", "stop", "takeover", "reload",
            "keys_loaded", "audit_dropped", "enumeration_suspected"}
+
+
+def traces_of(secret):
+    """All forms in which a secret, or a hash that it could be guessed from, would be found."""
+    forms = {secret, secret.hex().encode(), secret.hex().upper().encode()}
+    forms |= {secret[at:at + 16] for at in range(0, max(1, len(secret) - 15), 8)}
+    for shift in range(3):  # base64 of whatever text it may stand in
+        inner = base64.b64encode(bytes(shift) + secret)[4:-4]
+        forms |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
+    for name in ("md5", "sha1", "sha256", "sha512"):
+        digest = hashlib.new(name, secret).digest()
+        forms |= {digest.hex().encode(), digest.hex().upper().encode(), base64.b64encode(digest)[:-4],
+                  base64.urlsafe_b64encode(digest)[:-4]}
+    return {form for form in forms if len(form) >= 8}
+
+
+def found(secrets, text):
+    return [form for secret in secrets for form in traces_of(secret) if form in text]
+
+
+def metrics_of(port):
+    """{(name, kind): value} of those with that label alone."""
+    with Wire(port) as wire:
+        wire.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        text = b""
+        while data := wire.take(1 << 16):
+            text += data
+    return {(name, kind): int(value)
+            for name, kind, value in re.findall(r'^(\w+)\{kind="(\w+)"\} (\d+)$', text.decode(), re.M)}
 
 
 class AuditCase(SealedCase):
@@ -20,10 +51,10 @@ class AuditCase(SealedCase):
         self.addCleanup(folder.cleanup)
         return folder.name
 
-    def audited(self, nodes, rules="", more="", gets=1, keys=None, audit="", path=None, **options):
+    def audited(self, nodes, rules="", more="", gets=1, keys=None, audit="", path=None, before="", **options):
         """A proxy whose audit log is proxy.audit."""
         path = path or os.path.join(self.folder(), "audit.jsonl")
-        text = f'[audit]\nfile = "{path}"\nsample_gets = {gets}\n{audit}\n'
+        text = before + f'[audit]\nfile = "{path}"\nsample_gets = {gets}\n{audit}\n'
         if keys:
             text += f'[keys]\nfile = "{keys.path}"\n'
         text += f'[pools.p]\nnodes = [{nodes_line(nodes)}]\n[[namespaces]]\nprefix = ""\npool = "p"\n'

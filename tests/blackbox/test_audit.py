@@ -1,6 +1,5 @@
 """The audit log: what it has of every command, and what it never has."""
 import base64
-import hashlib
 import json
 import os
 import random
@@ -8,27 +7,14 @@ import re
 import signal
 import stat
 import subprocess
+import threading
 import unittest
 
-from audited import AuditCase
+from audited import AuditCase, found, metrics_of, traces_of
 from harness import BINARY, Wire, eventually, free_port
 from sealed import SPACE, envelope
 
 needs_envelope = unittest.skipIf(envelope is None, "needs python3-cryptography")
-
-
-def traces_of(secret):
-    """All forms in which a secret, or a hash that it could be guessed from, would be found."""
-    forms = {secret, secret.hex().encode(), secret.hex().upper().encode()}
-    forms |= {secret[at:at + 16] for at in range(0, max(1, len(secret) - 15), 8)}
-    for shift in range(3):  # base64 of whatever text it may stand in
-        inner = base64.b64encode(bytes(shift) + secret)[4:-4]
-        forms |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
-    for name in ("md5", "sha1", "sha256", "sha512"):
-        digest = hashlib.new(name, secret).digest()
-        forms |= {digest.hex().encode(), digest.hex().upper().encode(), base64.b64encode(digest)[:-4],
-                  base64.urlsafe_b64encode(digest)[:-4]}
-    return {form for form in forms if len(form) >= 8}
 
 
 class Fields(AuditCase):
@@ -155,15 +141,71 @@ class Anomalies(AuditCase):
         self.assertEqual(a.command(b"add jti:1 0 60 1\r\n1\r\n"), b"NOT_STORED\r\n")
         a.set(b"grp:{u1}:t", b"v")
         self.assertEqual(a.command(b"delete grp:{u1}\r\n"), b"DELETED\r\n")
+        self.assertIsNone(b.get(b"grp:{u1}:t"))
         self.assertIsNone(b.get(b"fill:k"))
         a.command(b"delete fill:k\r\n")
         b.set(b"fill:k", b"of before")
-        told = self.has(proxy.audit, 3)
-        told = eventually(lambda: t if len(t := [e for e in self.events(proxy.audit) if "tokenring.command" in e]) >= 3
-                          else None, what="three events")
+        told = eventually(lambda: t if len(t := [e for e in self.events(proxy.audit) if "tokenring.command" in e]) >= 4
+                          else None, what="four events")
         self.assertEqual([(e["event.action"], e["event.outcome"], e["event.reason"]) for e in told],
-                         [("write", "failure", "replay refused"), ("revoke", "success", "done"),
+                         [("write", "failure", "replay refused"), ("revoke", "success", "done"), ("read", "failure", "revoked"),
                           ("write", "failure", "stale fill dropped")])
+
+    @needs_envelope
+    def test_a_flood_of_usual_requests_pushes_no_anomaly_out(self):
+        admin, replays = free_port(), 400  # Fewer than there is room for, however long the log's thread stands still.
+        more = ('[[namespaces]]\nprefix = "jti:"\npool = "p"\nseal = "require"\nreplay_guard = true\n'
+                f'[admin]\nlisten = "127.0.0.1:{admin}"\n')
+        proxy = self.audited([self.memcached()], more=more, keys=self.keys, audit="queue_max = 1000")
+        done = threading.Event()
+
+        def flood(number):
+            with Wire(proxy.port) as wire:
+                for _ in range(200):
+                    if done.is_set():
+                        break
+                    wire.send(b"".join(b"set k%d.%d 0 0 1 noreply\r\n1\r\n" % (number, n) for n in range(2000)))
+                    wire.command(b"")
+
+        floods = [threading.Thread(target=flood, args=(n,)) for n in range(3)]
+        for thread in floods:
+            thread.start()
+        try:
+            wire = self.wire(proxy)
+            wire.command(b"add jti:1 0 600 1\r\n1\r\n")
+            for _ in range(replays):
+                self.assertEqual(wire.command(b"add jti:1 0 600 1\r\n1\r\n"), b"NOT_STORED\r\n")
+            eventually(lambda: metrics_of(admin)[("tokenring_audit_dropped_total", "sampled")] > 0, what="a flood")
+        finally:
+            done.set()
+            for thread in floods:
+                thread.join()
+        drops = self.has(proxy.audit, event_action="audit_dropped")
+        self.assertGreater(sum(e["tokenring.drops_sampled"] for e in drops), 0)
+        self.assertEqual([e for e in drops if e["tokenring.drops_anomaly"]], [])
+        eventually(lambda: self.text(proxy.audit).count(b'"replay refused"') == replays, what="all replays")
+        self.assertEqual(metrics_of(admin)[("tokenring_audit_dropped_total", "anomaly")], 0)
+
+    def test_what_nobody_may_do_through_a_proxy(self):
+        proxy = self.audited([self.memcached()], gets=0, audit="sample_writes = 0", before="flush_all = false\n")
+        wire = self.wire(proxy)
+        refused = [(b"stats cachedump 1 10", "stats cachedump"), (b"stats sizes", "stats sizes"),
+                   (b"stats detail dump", "stats detail dump"), (b"lru_crawler metadump all", "lru_crawler"),
+                   (b"watch fetchers", "watch"), (b"cache_memlimit 64", "cache_memlimit"), (b"cache_memlimit 64 noreply", "cache_memlimit"),
+                   (b"slabs reassign 1 2", "slabs"), (b"lru mode flat", "lru"), (b"shutdown", "shutdown"),
+                   (b"flush_all", "flush_all"), (b"flush_all noreply", "flush_all")]
+        for command, _ in refused:
+            wire.command(command + b"\r\n")
+        told = eventually(lambda: t if len(t := [e for e in self.events(proxy.audit) if "tokenring.command" in e]) >= len(refused)
+                          else None, what="all of them")
+        self.assertEqual([e["tokenring.command"] for e in told], [name for _, name in refused])
+        for event in told:
+            self.check(event)
+            self.assertEqual(event["event.outcome"], "failure")
+            self.assertEqual(event["source.ip"], "127.0.0.1")
+            self.assertEqual(event["event.action"], "flush" if event["tokenring.command"] == "flush_all" else "command")
+        self.assertEqual({e["event.reason"] for e in told}, {
+            "command not allowed through tokenring", "shutdown not enabled", "flush_all not allowed"})
 
     def test_failures_of_nodes(self):
         node = self.memcached()
@@ -297,13 +339,9 @@ class Secrecy(AuditCase):
             self.assertTrue(any(e["event.action"] == action for e in events), action)
         self.assertGreater(len(events), 400)
         # What is there must be found where it is looked for: else nothing found says nothing.
-        self.assertIn(node.address.encode(), self.found([node.address.encode()], text))
+        self.assertIn(node.address.encode(), found([node.address.encode()], text))
         for place, bytes_of in (("audit log", text), ("log", proxy.output().encode())):
-            self.assertEqual(self.found(secrets, bytes_of), [], place)
-
-    @staticmethod
-    def found(secrets, text):
-        return [form for secret in secrets for form in traces_of(secret) if form in text]
+            self.assertEqual(found(secrets, bytes_of), [], place)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import unittest
 
 from audited import AuditCase
@@ -37,10 +38,12 @@ class Writing(AuditCase):
                 config = os.path.join(folder, "tokenring.toml")
                 with open(config, "w", encoding="utf-8") as file:
                     file.write(f'listen = "127.0.0.1:{port}"\n[audit]\nfile = "{path}"\n')
-                done = subprocess.run([BINARY, "-c", config], capture_output=True, text=True, timeout=60, check=False)
-                self.assertEqual(done.returncode, 1)
-                self.assertIn(problem, done.stderr)
-                self.assertIn(path, done.stderr.splitlines()[-1])
+                for options in ((), ("--check",)):
+                    done = subprocess.run([BINARY, "-c", config, *options], capture_output=True, text=True, timeout=60, check=False)
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn(problem, done.stderr)
+                    self.assertIn(path, done.stderr.splitlines()[-1])
+                self.assertEqual(len(done.stderr.splitlines()), 1)
         self.assertFalse(os.path.exists(os.path.join(folder, "there")))
         proxy = self.audited([self.memcached()])
         code, _, errors = self.reload_with(proxy, f"{folder}/no/file")
@@ -55,6 +58,20 @@ class Writing(AuditCase):
         self.assertTrue(proxy.says("stays"))
         wire.set(b"a", b"b")
         self.has(proxy.audit + ".1", 2, event_action="write")
+
+    def test_a_check_makes_no_file(self):
+        path = f"{self.folder()}/audit.jsonl"
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write(f'[audit]\nfile = "{path}"\n')
+            file.flush()
+            done = subprocess.run([BINARY, "-c", file.name, "--check"], capture_output=True, text=True, timeout=60, check=False)
+            where = subprocess.run([BINARY, "where", "-c", file.name, "--reference", "k"], capture_output=True, text=True,
+                                   timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse(os.path.exists(path))
+        # Nobody but the process knows what its references are made with.
+        self.assertEqual((where.returncode, where.stdout.split("\t")[6]), (0, "-\n"))
+        self.assertIn("there is no key file", where.stderr)
 
     @staticmethod
     def reload_with(proxy, path):
@@ -97,7 +114,7 @@ class Writing(AuditCase):
                 text = b""
                 while data := admin.take(1 << 16):
                     text += data
-            return int(re.search(rb"^%s (\d+)" % name, text, re.M)[1])
+            return sum(int(n) for n in re.findall(rb"^%s(?:\{kind=.*\})? (\d+)" % name, text, re.M))
 
         dropped = metric(b"tokenring_audit_dropped_total")
         self.assertGreater(dropped, 500)

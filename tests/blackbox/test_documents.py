@@ -179,7 +179,7 @@ class Runbook(Case):
                     if '\nseal = "' in text and "keys" not in table:
                         text += f'[keys]\nfile = "{keys.path}"\n'
                     text = text.replace("/etc/tokenring/keys", keys.path)
-                    elsewhere = "|".join(map(re.escape, re.findall(r'"(/etc/[^"]+)"', text)))
+                    elsewhere = "|".join(map(re.escape, re.findall(r'"(/(?:etc|var/log)/[^"]+)"', text)))
                     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
                         file.write(text)
                         file.flush()

@@ -119,6 +119,39 @@ class Page(Case):
         self.browser.until('return !document.querySelector("#ring path.down")', "it is up again")
         self.is_clean(proxy)
 
+    def test_it_shows_anomalies_of_the_audit_log(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        keys = KeyFile()
+        proxy = self.start(self.fleet_config([self.memcached()], keys) +
+                           '[[namespaces]]\nprefix = "jti:"\nseal = "require"\nblind_keys = true\nreplay_guard = true\n'
+                           f'[audit]\nfile = "{folder.name}/audit.jsonl"\nsample_gets = 0\nsample_writes = 0\n')
+        wire = self.wire(proxy)
+        self.show(proxy)
+        self.ask(wire, b"add jti:known 0 60 1\r\n1\r\n", b"STORED\r\n")
+        for _ in range(3):
+            self.ask(wire, b"add jti:known 0 60 1\r\n1\r\n", b"NOT_STORED\r\n")
+        wire.command(b"stats cachedump 1 10\r\n")
+        self.browser.until('return document.getElementById("events").textContent.includes("cachedump")', "the anomalies are shown")
+        told = self.browser.run("""return [...document.querySelectorAll("#events li")].map(li =>
+            [li.querySelector("b").textContent, li.textContent])""")
+        told = [text for kind, text in told if kind == "audit"]
+        self.assertEqual(len(told), 2)
+        self.assertIn("command: command not allowed through tokenring (stats cachedump, 127.0.0.1)", told[0])
+        reference = self.where(proxy, "jti:known", "--reference")[6]
+        self.assertIn(f'write: replay refused (add, namespace "jti:", key reference {reference}, 127.0.0.1)', told[1])
+        self.assertIn("(3 times since", told[1])
+        self.assertNotIn("known", "".join(told))
+        self.browser.shoot("anomalies-1280-light")
+        # Many of them push out no other trouble, and no more than 32 are kept.
+        for n in range(40):
+            self.ask(wire, b"add jti:%d 0 60 1\r\n1\r\nadd jti:%d 0 60 1\r\n1\r\n" % (n, n), b"STORED\r\nNOT_STORED\r\n")
+        last = self.where(proxy, "jti:39", "--reference")[6]
+        self.browser.until(f'return document.getElementById("events").textContent.includes("{last}")', "the last one is shown")
+        kinds = self.browser.run('return [...document.querySelectorAll("#events b")].map(b => b.textContent)')
+        self.assertEqual(kinds.count("audit"), 32)
+        self.is_clean(proxy)
+
     def test_hit_ratio_and_load_follow_the_traffic(self):
         nodes = [self.memcached() for _ in range(2)]
         proxy = self.start(f'[pools.main]\nnodes = ["{nodes[0].address}", "{nodes[1].address}"]\n'

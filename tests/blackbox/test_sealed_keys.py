@@ -168,7 +168,8 @@ class WhatTheOperatorSees(SealedCase):
                    f"node {node.address}, worker 0)")
         found = subprocess.run([BINARY, "where", "-c", proxy.config_file.name, "--reference", key.decode(), "other"],
                                capture_output=True, text=True, check=True)
-        self.assertEqual([line.split("\t")[6] for line in found.stdout.splitlines()], [reference, "-"])
+        other = envelope.audit_reference(self.keys.keys()["audit"], b"", b"other").decode()
+        self.assertEqual([line.split("\t")[6] for line in found.stdout.splitlines()], [reference, other])
         # A storm of them is thinned out, and what is only over is no event.
         behind.set(self.blinded(key), envelope.seal(self.keys.keys()["primary"], SPACE, key, b"x", exp=5))
         for _ in range(20):

@@ -1,6 +1,7 @@
 // The audit log's lines, its queue, and the thread that writes it.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -31,7 +33,7 @@ struct Folder {
   std::filesystem::path path;
 };
 
-AuditBatch batch_of(std::size_t events) {
+AuditBatch batch_of(std::size_t events, std::size_t anomalies = 0) {
   AuditBatch batch;
   batch.at_ms = 1'790'000'000'123;
   batch.worker = 3;
@@ -40,7 +42,13 @@ AuditBatch batch_of(std::size_t events) {
   names->nodes = {"10.0.0.1:11211"};
   batch.names = names;
   for (std::size_t n = 0; n < events; ++n)
-    batch.events.push_back({.action = AuditAction::kWrite, .reason = "done", .command = "set"});
+    batch.events.push_back(
+        {.action = AuditAction::kWrite, .reason = "done", .command = "set", .is_sampled = true});
+  for (std::size_t n = 0; n < anomalies; ++n)
+    batch.events.push_back({.action = AuditAction::kWrite,
+                            .outcome = AuditOutcome::kFailure,
+                            .reason = "replay refused",
+                            .command = "add"});
   return batch;
 }
 
@@ -51,9 +59,10 @@ std::vector<Json> lines_of(const std::filesystem::path& file) {
   return lines;
 }
 
-std::size_t events_in(const AuditQueue::Taken& taken) {
-  std::size_t events = 0;
-  for (const AuditBatch& batch : taken.batches) events += batch.events.size();
+AuditDrops events_in(const AuditQueue::Taken& taken) {
+  AuditDrops events;
+  for (const AuditBatch& batch : taken.batches)
+    for (const AuditEvent& event : batch.events) events.add(event.is_sampled);
   return events;
 }
 
@@ -106,6 +115,53 @@ TEST_CASE("peers are addresses of the internet, or what they are") {
   CHECK_FALSE(peer_of("").contains("source.address"));
 }
 
+TEST_CASE("categories have types that the schema lists with them") {
+  // https://www.elastic.co/guide/en/ecs/8.11/ecs-allowed-values-event-category.html
+  const std::map<std::string, std::set<std::string>> expected{
+      {"authentication", {"start", "end", "info"}},
+      {"configuration", {"access", "change", "creation", "deletion", "info"}},
+      {"database", {"access", "change", "info", "error"}},
+      {"host", {"access", "change", "end", "info", "start"}},
+      {"iam", {"admin", "change", "creation", "deletion", "group", "info", "user"}},
+      {"intrusion_detection", {"allowed", "denied", "info"}},
+      {"network",
+       {"access", "allowed", "connection", "denied", "end", "info", "protocol", "start"}},
+      {"process", {"access", "change", "end", "info", "start"}},
+      {"session", {"start", "end", "info"}}};
+  constexpr std::array<std::array<const char*, 3>, 23> kRows{{
+#define X(enumerator, action, category, type) {action, category, type},
+      TOKENRING_AUDIT_ACTIONS(X)
+#undef X
+  }};
+  for (const auto& [action, category, type] : kRows) {
+    CAPTURE(action);
+    REQUIRE(expected.count(category) == 1);
+    CHECK(expected.at(category).count(type) == 1);
+  }
+}
+
+TEST_CASE("anomalies of clients are told to operators in words, without the client's port") {
+  AuditBatch batch = batch_of(0);
+  AuditEvent event{.action = AuditAction::kWrite,
+                   .outcome = AuditOutcome::kFailure,
+                   .reason = "replay refused",
+                   .command = "add",
+                   .space = 1,
+                   .has_reference = true,
+                   .identity = "app",
+                   .peer = "10.1.2.3:40312"};
+  event.reference.fill('r');
+  CHECK(is_trouble(event));
+  CHECK(trouble_text(batch, event) ==
+        fmt::format("write: replay refused (add, namespace \"sess:\", key reference {}, identity "
+                    "app, 10.1.2.3)",
+                    std::string(kAuditCharacters, 'r')));
+  event.is_sampled = true;
+  CHECK_FALSE(is_trouble(event));
+  CHECK_FALSE(is_trouble({.action = AuditAction::kLogin}));
+  CHECK_FALSE(is_trouble({.action = AuditAction::kReload, .outcome = AuditOutcome::kFailure}));
+}
+
 TEST_CASE("every action makes a line of JSON, whatever its text is") {
   std::set<std::string> actions;
   constexpr std::array kAll{
@@ -130,16 +186,82 @@ TEST_CASE("the queue takes what there is room for and counts the rest") {
   queue.set_max(20);
   queue.put(batch_of(15));
   queue.put(batch_of(15));
-  queue.put(batch_of(15), 2, 1);
-  CHECK(queue.counts().dropped == 10 + 15 + 2);
+  queue.put(batch_of(15), {.sampled = 2}, 1);
+  CHECK(queue.counts().dropped().all() == 10 + 15 + 2);
   CHECK(queue.counts().missed_dropped == 1);
   AuditQueue::Taken taken = queue.take();
-  CHECK(events_in(taken) == 20);
-  CHECK(taken.dropped == 27);
+  CHECK(events_in(taken).all() == 20);
+  CHECK(taken.dropped.all() == 27);
   queue.put(batch_of(15));
   taken = queue.take();
-  CHECK(events_in(taken) == 15);
-  CHECK(taken.dropped == 0);
+  CHECK(events_in(taken).all() == 15);
+  CHECK(taken.dropped.all() == 0);
+}
+
+TEST_CASE("no number of usual events takes an anomaly's place in the queue, nor the other way") {
+  AuditQueue queue;
+  queue.set_max(20);
+  for (int n = 0; n < 10; ++n) queue.put(batch_of(15, 1));
+  CHECK(queue.counts().dropped().sampled == 150 - 20);
+  CHECK(queue.counts().dropped().anomalies == 0);
+  queue.put(batch_of(0, 15));
+  CHECK(queue.counts().dropped().anomalies == 15);
+  AuditQueue::Taken taken = queue.take();
+  CHECK(events_in(taken).sampled == 20);
+  CHECK(events_in(taken).anomalies == 10);
+  CHECK(taken.dropped.sampled == 130);
+  CHECK(taken.dropped.anomalies == 15);
+  queue.put(batch_of(0, 30), {.anomalies = 3});
+  queue.put(batch_of(20));
+  taken = queue.take();
+  CHECK(events_in(taken).sampled == 20);
+  CHECK(events_in(taken).anomalies == 10);
+  CHECK(taken.dropped.sampled == 0);
+  CHECK(taken.dropped.anomalies == 23);
+}
+
+TEST_CASE("who brings about very many anomalies leaves room for those of others") {
+  const auto batch_by = [](std::size_t events, const std::string& peer) {
+    AuditBatch batch = batch_of(0, events);
+    for (AuditEvent& event : batch.events) event.peer = peer;
+    return batch;
+  };
+  AuditQueue queue;
+  queue.set_max(1'000);
+  for (int port = 0; port < 100; ++port)
+    queue.put(batch_by(100, fmt::format("10.0.0.1:{}", 1'024 + port)));
+  CHECK(queue.counts().dropped().anomalies == 10'000 - 500);
+  queue.put(batch_by(10, "10.0.0.2:7"));
+  CHECK(queue.counts().dropped().anomalies == 10'000 - 500);
+  CHECK(events_in(queue.take()).anomalies == 510);
+  queue.put(batch_by(400, "10.0.0.1:7"));  // Taken: all is as in the beginning.
+  CHECK(events_in(queue.take()).anomalies == 400);
+}
+
+TEST_CASE("the log tells what was lost, by kind") {
+  const Folder folder;
+  AuditQueue queue;
+  queue.set_max(20);
+  queue.put(batch_of(30, 12));
+  { const AuditLog log(queue, *open_audit_file(folder.path / "a")); }
+  const std::vector<Json> lines = lines_of(folder.path / "a");
+  REQUIRE(lines.size() == 31);
+  CHECK(lines[30]["event.action"] == "audit_dropped");
+  CHECK(lines[30]["tokenring.drops"] == 12);
+  CHECK(lines[30]["tokenring.drops_sampled"] == 10);
+  CHECK(lines[30]["tokenring.drops_anomaly"] == 2);
+}
+
+TEST_CASE("lines that cannot be written are lost by kind") {
+  AuditQueue queue;
+  {
+    AuditLog log(queue, Fd(::open("/dev/full", O_WRONLY | O_CLOEXEC)));
+    queue.put(batch_of(7, 3));
+  }
+  CHECK(queue.counts().dropped().sampled == 7);
+  CHECK(queue.counts().dropped().anomalies == 3);
+  CHECK(queue.counts().write_errors >= 1);
+  CHECK(queue.counts().written == 0);
 }
 
 TEST_CASE("missed keys have a bound of their own") {
@@ -149,7 +271,7 @@ TEST_CASE("missed keys have a bound of their own") {
   batch.misses.push_back({.keys = std::vector<std::uint64_t>(33)});
   queue.put(batch);
   CHECK(queue.counts().missed_dropped == 33);
-  CHECK(queue.counts().dropped == 0);
+  CHECK(queue.counts().dropped().all() == 0);
   CHECK(queue.take().batches.size() == 1);
 }
 
@@ -169,7 +291,7 @@ TEST_CASE("all that was put in is written when the log ends, to one file or the 
   REQUIRE(lines.size() == 600);
   for (std::size_t n = 0; n < lines.size(); ++n) CHECK(lines[n]["event.sequence"] == n + 1);
   CHECK(queue.counts().written == 600);
-  CHECK(queue.counts().dropped == 0);
+  CHECK(queue.counts().dropped().all() == 0);
   struct stat about {};
   REQUIRE(::stat(first.c_str(), &about) == 0);
   CHECK((about.st_mode & 07777 & ~0640U) == 0);
@@ -208,14 +330,33 @@ TEST_CASE("a pipe that is full holds nobody up, and what it cannot take is count
     for (int n = 0; n < 2'000; ++n) queue.put(batch_of(1));
   }
   const AuditCounts& counts = queue.counts();
-  CHECK(counts.dropped > 0);
-  CHECK(counts.written + counts.dropped >= 2'000);  // Lines that tell of drops count too.
+  CHECK(counts.dropped().all() > 0);
+  CHECK(counts.written + counts.dropped().all() >= 2'000);  // Lines that tell of drops count too.
   std::string text(1 << 20, '\0');
   const ssize_t n = ::read(reader.get(), text.data(), text.size());
   REQUIRE(n > 0);
   text.resize(static_cast<std::size_t>(n));
   CHECK(static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n')) == counts.written);
   CHECK(text.back() == '\n');
+}
+
+TEST_CASE("what would keep a file from being opened is told without making it") {
+  const Folder folder;
+  const auto problem = [&](const char* name) {
+    return problem_with_audit_file(folder.path / name);
+  };
+  std::filesystem::create_symlink(folder.path / "elsewhere", folder.path / "link");
+  CHECK(problem("new") == "");
+  CHECK_FALSE(std::filesystem::exists(folder.path / "new"));
+  std::ofstream(folder.path / "there") << "x";
+  CHECK(problem("there") == "");
+  CHECK(problem("link").find("symbolic link") != std::string::npos);
+  CHECK(problem("no/file") == fmt::format("audit: {0}/no/file: cannot be made in {0}/no: No such "
+                                          "file or directory",
+                                          folder.path.string()));
+  CHECK(problem("there/file").find("Not a directory") != std::string::npos);
+  CHECK(problem(".").find("Is a directory") != std::string::npos);
+  CHECK(problem_with_audit_file("-") == "");
 }
 
 TEST_CASE("links and folders are no files to write to") {

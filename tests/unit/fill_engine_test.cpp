@@ -13,7 +13,8 @@ TokenRules asking(Revocation revocation = Revocation::kNone) {
 }
 
 // A world with somebody to ask.
-std::unique_ptr<World> asking_world(TokenRules rules = asking()) {
+std::unique_ptr<World> asking_world(TokenRules rules = asking(),
+                                    std::shared_ptr<const AuditRules> audit = nullptr) {
   auto world = std::make_unique<World>(rules);
   auto snapshot = std::make_shared<Snapshot>(world->rig().snapshot());
   Introspection endpoint;
@@ -25,6 +26,7 @@ std::unique_ptr<World> asking_world(TokenRules rules = asking()) {
   space.tokens = rules;
   space.life = {.ttl_cap_s = 300, .token_life = TokenLife::kFollow};
   snapshot->namespaces = NamespaceTable({space});
+  snapshot->audit = std::move(audit);
   world->rig().adopt(snapshot);
   world->run();
   return world;
@@ -78,6 +80,33 @@ TEST_CASE("no answer is a miss") {
   answer(*world, &kYes);  // Too late.
   CHECK(said(*world) == "");
   world->check_nothing_is_left();
+}
+
+TEST_CASE(
+    "the audit log is told how a read was answered, and of guesses, but of no store of ours") {
+  AuditRules rules;
+  rules.reads = AuditRules::kAll;
+  const auto world = asking_world(asking(), std::make_shared<const AuditRules>(rules));
+  const std::string no = R"({"active":false})";
+  const auto told = [&] {
+    std::vector<std::string> reasons;
+    const auto work = world->rig().engine().audit().take();
+    if (work == nullptr) return reasons;
+    for (const AuditEvent& event : work->events) reasons.emplace_back(event.reason);
+    reasons.push_back(std::to_string(work->missed));
+    return reasons;
+  };
+  const auto read = [&](const std::string& key, const std::string* with) {
+    CHECK(world->ask("get " + key + "\r\n") == "");
+    answer(*world, with);
+    static_cast<void>(said(*world));
+    return told();
+  };
+  CHECK(read("good", &kYes) == std::vector<std::string>{"introspected", "0"});
+  CHECK(read("bad", &no) == std::vector<std::string>{"introspected: inactive", "1"});
+  CHECK(read("none", nullptr) == std::vector<std::string>{"no answer", "1"});
+  CHECK(world->ask("get good\r\n") == value_of("good") + "END\r\n");
+  CHECK(told() == std::vector<std::string>{"hit", "0"});
 }
 
 TEST_CASE("many that miss one key share a question") {

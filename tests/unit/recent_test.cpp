@@ -32,6 +32,17 @@ TEST_CASE("many of one kind do not push out another") {
   CHECK(newest.back().text == "down");
 }
 
+TEST_CASE("anomalies of the audit log push out nothing that the log itself said of it") {
+  RecentEvents events;
+  events.add(LogLevel::kWarn, LogEvent::kAudit, "enumeration suspected", 0);
+  for (int i = 1; i < 1000; ++i) events.add_anomaly(std::to_string(i), i);
+  const auto newest = events.newest(1000);
+  CHECK(newest.size() == RecentEvents::kOfKindMax + 1);
+  CHECK(newest.front().text == "999");
+  CHECK(newest.front().event == LogEvent::kAudit);
+  CHECK(newest.back().text == "enumeration suspected");
+}
+
 TEST_CASE("warnings are kept whatever the log's level is, and nothing else but nodes' returns") {
   set_log_level(LogLevel::kError);
   log_event(LogLevel::kWarn, LogEvent::kTakeover, "kept, {}", "line\nbreaks too");
