@@ -17,7 +17,7 @@ test=(
   php-cli php-memcached libcache-memcached-fast-perl
   valgrind strace prometheus
   chromium chromium-driver python3-selenium fonts-dejavu-core  # The admin page, in a real browser.
-  systemd man-db mandoc python3-yaml dpkg-dev
+  systemd logrotate man-db mandoc python3-yaml dpkg-dev
 )
 package=(debhelper dpkg-dev)
 bench=(python3 openssl git memcached nutcracker haproxy linux-perf valgrind libbenchmark-dev)

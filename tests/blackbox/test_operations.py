@@ -1,5 +1,7 @@
 """The units, packages and manifests in conf/: checked by their own tools, and against the real binary."""
+import grp
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -115,6 +117,43 @@ class Unit(Case):
         self.assertRegex(read("conf", "systemd", "tokenring.sysusers"), rf"(?m)^u {user} ")
 
 
+class Logrotate(Case):
+    @needs("logrotate")
+    def test_each_line_is_in_one_of_two_files(self):
+        """As it is shipped, but for the folder, the user, and who is told how."""
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        path = f"{folder}/audit.jsonl"
+        proxy = self.proxy((), config=f'[audit]\nfile = "{path}"\n[pools.main]\nnodes = ["embedded"]\n')
+        text = read("conf", "logrotate")
+        told = re.search(r"^ +systemctl kill --kill-whom=main -s USR1 'tokenring\*\.service'.*$", text, re.M)
+        user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+        text = text.replace(told[0], f"kill -USR1 {proxy.pid}").replace("/var/log/tokenring/audit.jsonl", path)
+        self.assertEqual(text.count(" tokenring tokenring\n"), 2)
+        text = text.replace(" tokenring tokenring\n", f" {user} {group}\n")
+        with open(f"{folder}/conf", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(file.name, 0o644)
+        self.wire(proxy).set(b"before", b"v")
+        eventually(lambda: b'"write"' in self.bytes_of(path), what="a line")
+        done = run("logrotate", "--force", "--state", f"{folder}/state", file.name)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue(proxy.says("is opened again"))
+        self.wire(proxy).set(b"after", b"v")
+        eventually(lambda: b'"write"' in self.bytes_of(path), what="a line in the new file")
+        self.assertEqual(self.bytes_of(path).count(b'"write"'), 1)
+        self.assertEqual(self.bytes_of(f"{path}.1").count(b'"write"'), 1)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o640)
+        # Where there is nothing to rotate that is no trouble.
+        os.unlink(path)
+        done = run("logrotate", "--force", "--state", f"{folder}/state", file.name)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    @staticmethod
+    def bytes_of(path):
+        with open(path, "rb") as file:
+            return file.read()
+
+
 class DebianPackage(Case):
     @needs("dpkg-parsechangelog")
     def test_metadata(self):
@@ -126,6 +165,7 @@ class DebianPackage(Case):
         named = {word.split()[0] for word in needed.split(",")}
         listed = set(re.search(r"^build=\((.*?)^\)", read("conf", "deps.sh"), re.M | re.S)[1].split())
         self.assertEqual(listed - named, {"ccache"}, "Build-Depends lacks these")
+        self.assertIn("cp conf/logrotate debian/tokenring.logrotate", read("conf", "debian", "rules"))
         for path in ("rules", "copyright", "source/format", "install"):
             self.assertTrue(os.path.exists(f"{CONF}/debian/{path}"), path)
 
@@ -144,7 +184,7 @@ class DebianPackage(Case):
         for path in ("share/man/man1/tokenring.1", "share/man/man5/tokenring.toml.5", "lib/sysusers.d/tokenring.conf",
                      "share/doc/tokenring/RUNBOOK.md", "share/doc/tokenring/examples/shared-tier.toml",
                      "share/doc/tokenring/kubernetes/sidecar.yaml", "share/doc/tokenring/grafana-dashboard.json",
-                     "share/doc/tokenring/prometheus-alerts.yml", "include/tokenring/envelope.hpp"):
+                     "share/doc/tokenring/prometheus-alerts.yml", "share/doc/tokenring/logrotate", "include/tokenring/envelope.hpp"):
             self.assertTrue(os.path.getsize(f"{prefix}/{path}"), path)
 
     def require_built(self, *targets):
