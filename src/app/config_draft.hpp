@@ -70,6 +70,7 @@ struct IdentityDraft {
   Position user_at;
   Position allow_at;
   Position isolate_at;
+  Position negative_at;
   std::vector<Position> allow_row_at;
 };
 

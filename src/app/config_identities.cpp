@@ -160,6 +160,11 @@ constexpr std::array kIdentityRows{
                        [](const Value& value, IdentityDraft& draft) {
                          take(value.bytes(kPerSecond), draft.identity.quota.bytes_per_second);
                        }},
+    Row<IdentityDraft>{"negative_per_second",
+                       [](const Value& value, IdentityDraft& draft) {
+                         draft.negative_at = value.position();
+                         take(value.integer(kPerSecond), draft.identity.quota.negative_per_second);
+                       }},
     Row<IdentityDraft>{"burst",
                        [](const Value& value, IdentityDraft& draft) {
                          take(value.duration(TimeUnit::kMillisecond, kBurstMs),
@@ -230,6 +235,13 @@ void check_identity(const IdentityDraft& draft, const Draft& all, Errors& errors
                "is recognised by a login, which needs a file of users; give [auth] file = "
                "\"PATH\", or certificate, uid or networks");
   check_allow(draft, all, errors);
+  const bool reads_tokens =
+      std::any_of(all.namespaces.begin(), all.namespaces.end(), [](const NamespaceDraft& space) {
+        return space.space.life.token_life != TokenLife::kIgnore || !space.space.fill.empty();
+      });
+  if (draft.identity.quota.negative_per_second > 0 && !reads_tokens)
+    errors.add(draft.negative_at, draft.key + ".negative_per_second",
+               "has no effect without ttl_from_token or fill in a namespace");
   for (const NamespaceDraft& space : all.namespaces)
     if (draft.identity.isolates && space.space.prefix.starts_with(draft.identity.mark()))
       errors.add(draft.isolate_at, draft.key + ".isolate",

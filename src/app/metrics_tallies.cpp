@@ -101,6 +101,10 @@ constexpr std::array kSpaceRows{
              "Gets that waited for what another one fetched."},
     SpaceRow{SpaceTally::kNegative, "tokenring_namespace_negative_entries_total",
              "Values that say that a token is not active."},
+    SpaceRow{
+        SpaceTally::kOverQuota, "tokenring_namespace_negatives_refused_total",
+        "Such values that were not stored, and misses that were not asked elsewhere, for their "
+        "identity was over its quota."},
     SpaceRow{SpaceTally::kIntrospected,
              "tokenring_namespace_introspected_total",
              "Gets of what was missing that were asked elsewhere, by what came of it.",

@@ -70,6 +70,13 @@ struct Identity {
     return owner == 0 && everywhere.has(needed);
   }
   [[nodiscard]] bool may_somewhere(Rights needed) const noexcept;
+  // Whether it is within its quota of negative values.
+  [[nodiscard]] bool may_bring_negatives(Instant now) const noexcept {
+    return quota.negative_per_second == 0 || use->negatives.is_open(now, quota.burst_ms);
+  }
+  void charge_negative(Instant now) const noexcept {
+    if (quota.negative_per_second > 0) use->negatives.take(1, quota.negative_per_second, now);
+  }
 };
 
 // All identities of a snapshot. Immutable, but for what their quotas count.

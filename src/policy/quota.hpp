@@ -15,9 +15,11 @@ namespace tokenring {
 struct Quota {
   std::uint64_t requests_per_second = 0;  // 0: no bound; so for all.
   std::uint64_t bytes_per_second = 0;     // From and to its clients.
+  std::uint64_t negative_per_second = 0;  // Values that say that a token is not active.
   std::uint32_t connections = 0;
   std::int64_t burst_ms = 1'000;  // For so long what was not used may be made up for.
 
+  // That is asked of every request.
   [[nodiscard]] bool any_rate() const noexcept {
     return requests_per_second > 0 || bytes_per_second > 0;
   }
@@ -41,6 +43,7 @@ class Bucket {
 struct IdentityUse {
   Bucket requests;
   Bucket bytes;
+  Bucket negatives;
   std::atomic<std::uint32_t> connections{0};
 };
 

@@ -62,6 +62,7 @@ class Tally {
   X(kReplays, "replays_refused")         \
   X(kHerdWaits, "gets_waited")           \
   X(kNegative, "negative_entries")       \
+  X(kOverQuota, "negatives_refused")     \
   X(kIntrospected, "introspected")       \
   X(kUnanswered, "introspection_misses")
 

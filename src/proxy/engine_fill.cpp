@@ -120,6 +120,13 @@ std::uint32_t EngineFill::begin(std::uint32_t index, std::uint64_t epoch) noexce
   const std::string_view key = engine_.identity_of(slot, 0).client_key;
   const std::string_view token = token_in(key, space, engine_.snapshot_->pools[space.pool]);
   if (token.empty() || fills_.size() == Fill::kMax) return kNoSlot;
+  const Client* client = engine_.clients_.find(slot.client);
+  const Identity* asker =
+      client != nullptr && client->session != nullptr ? client->session->who : nullptr;
+  if (asker != nullptr && !asker->may_bring_negatives(engine_.shared_now())) {
+    refuse_negative(slot);
+    return kNoSlot;
+  }
   const std::uint32_t aside = engine_.add_aside(Sealing::Aside::kFill, index, Command::kSet);
   engine_.slots_[aside].keep(engine_.pool_, slot.context.key, {});
   engine_.slots_[aside].context.key_is_base64 = slot.context.key_is_base64;
@@ -132,6 +139,7 @@ std::uint32_t EngineFill::begin(std::uint32_t index, std::uint64_t epoch) noexce
        .epoch = epoch,
        .deadline = engine_.now_.instant.plus_ms(
            engine_.snapshot_->introspections[space.tokens.asks]->timeout_ms + Fill::kGraceMs),
+       .asker = {engine_.snapshot_, asker},
        .marker_link = engine_.id_of(engine_.links_[from.marker_link])});
   engine_.outbox_.questions.push_back(
       {.id = fills_.back().slot, .space = slot.space, .epoch = epoch, .token = std::string(token)});
@@ -140,6 +148,7 @@ std::uint32_t EngineFill::begin(std::uint32_t index, std::uint64_t epoch) noexce
 
 void EngineFill::answer(SlabId id, const std::string* answer, bool may_store, Now now) noexcept {
   engine_.now_ = now;
+  engine_.who_ = nullptr;  // Nobody's rights or quotas bear on what is stored.
   engine_.heard_backend_ = SealEvent::kNoBackend;
   const auto found =
       std::find_if(fills_.begin(), fills_.end(), [&](const Fill& fill) { return fill.slot == id; });
@@ -180,6 +189,9 @@ void EngineFill::end(Fill& fill, const std::string* answer) noexcept {
     value.append(*answer);
     value.append(kCrLf);
     if (fill.is_stored) fill.life_s = store(fill, *answer);
+    if (fill.asker != nullptr && fill.asker->quota.negative_per_second > 0 &&
+        engine_.claims_.read(*answer, engine_.now_.unix_time).inactive)
+      fill.asker->charge_negative(engine_.shared_now());
   }
   while (engine_.slots_[aside].first_follower != kNoSlot) {
     const std::uint32_t waiting = engine_.slots_[aside].first_follower;
@@ -242,6 +254,13 @@ std::int64_t EngineFill::store(const Fill& fill, std::string_view answer) noexce
       engine_.plan_life(request, {&space, &engine_.snapshot_->pools[space.pool]}, false, plan));
   engine_.store(*link, request, plan, index);
   return plan.ttl ? std::max<std::int64_t>(0, plan.ttl->remaining_s(engine_.now_.unix_time)) : 0;
+}
+
+void EngineFill::refuse_negative(const Slot& slot) noexcept {
+  engine_.count_in_space(slot.space, SpaceTally::kOverQuota);
+  engine_.tell_access(AccessEvent::Kind::kRateLimited, *engine_.clients_.find(slot.client),
+                      slot.context.command, &engine_.snapshot_->namespaces.all()[slot.space],
+                      engine_.identity_of(slot, 0).client_key);
 }
 
 void EngineFill::retract(const Slot& slot, std::string_view key, bool is_delete) noexcept {

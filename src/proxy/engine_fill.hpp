@@ -4,10 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "policy/access.hpp"
 #include "proxy/slot.hpp"
 #include "tokenring/reply.hpp"
 #include "tokenring/units.hpp"
@@ -29,6 +31,8 @@ struct Fill {
   std::string key;          // Of the item.
   std::uint64_t epoch = 0;  // See Question.
   Instant deadline;
+  // Who missed the key first, of the snapshot of then; null: nobody asks who it is.
+  std::shared_ptr<const Identity> asker = nullptr;
   LinkId marker_link;       // By which the group's marker was asked for.
   std::int64_t life_s = 0;  // What is stored is to live; 0: it is not stored.
   bool is_joined = true;    // Whoever misses the key waits with the others.
@@ -51,6 +55,9 @@ class EngineFill {
   // A client writes the item, or deletes it: what was asked before that is for those that wait, and
   // for nobody else.
   void retract(const Slot& slot, std::string_view key, bool is_delete) noexcept;
+  // Slot's client has brought about as many negative values as its identity may: one more is not
+  // stored, or what would bring one is not asked.
+  void refuse_negative(const Slot& slot) noexcept;
   // Gives up what nobody answered in time.
   void expire() noexcept;
   // Clients that are the engine's own.

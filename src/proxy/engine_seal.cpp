@@ -136,10 +136,17 @@ bool Engine::follow_token(Slot& slot, const Request& request, const LifeRules& r
       iat = claims.iat.value_or(UnixTime{});
       count_in_space(slot.space, SpaceTally::kTokenLives);
     }
-    if (is_negative) {
-      bound_s = std::min(bound_s, negative_ttl_s);
-      is_over = false;  // What says no may have no end of its own.
-      count_in_space(slot.space, SpaceTally::kNegative);
+    if (claims.inactive && who_ != nullptr && !who_->may_bring_negatives(shared_now())) {
+      bound_s = 0;
+      is_over = true;
+      fills_.refuse_negative(slot);
+    } else if (claims.inactive) {
+      if (who_ != nullptr) who_->charge_negative(shared_now());
+      if (is_negative) {
+        bound_s = std::min(bound_s, negative_ttl_s);
+        is_over = false;  // What says no may have no end of its own.
+        count_in_space(slot.space, SpaceTally::kNegative);
+      }
     }
   }
   if (is_over) {

@@ -418,6 +418,19 @@ class Quotas(Access):
         self.ask(client, b"get a\r\n", LIMITED)
         self.assertIn(first, (b"STORED\r\n", LIMITED))
 
+    def test_negative_values(self):
+        more = ('[[identities]]\nname = "app"\nallow = [{ rights = ["read", "write", "stats"] }]\n'
+                'negative_per_second = 1\nburst = "3s"\n[[namespaces]]\nprefix = "t:"\nttl_from_token = true\n')
+        client = self.client(self.guarded([self.memcached()], self.file("app:pw\n"), more), b"app")
+        no = b'{"active":false}'
+        client.send(b"".join(b"set t:%d 0 0 %d\r\n%s\r\n" % (n, len(no), no) for n in range(6)) +
+                    b"set t:yes 0 0 15\r\n{\"active\":true}\r\nset other 0 0 %d\r\n%s\r\nmn\r\n" % (len(no), no))
+        self.assertEqual(client.until(b"MN\r\n"), b"STORED\r\n" * 8 + b"MN\r\n")
+        for n, there in enumerate([True] * 4 + [False] * 2):
+            self.assertEqual(client.get(b"t:%d" % n), no if there else None)
+        self.assertEqual([client.get(b"t:yes"), client.get(b"other")], [b'{"active":true}', no])
+        self.assertIn(b"STAT t::negatives_refused 2\r\n", client.command(b"stats namespaces\r\n"))
+
     def test_connections(self):
         proxy = self.start("connections = 2")
         first, _ = self.client(proxy, b"app"), self.client(proxy, b"app")

@@ -14,7 +14,7 @@ except ImportError:
 
 from authority import CLIENT, Authority, certificate
 from harness import SLOW, Wire, eventually, free_port
-from sealed import SPACE, SealedCase, envelope
+from sealed import SPACE, SealedCase, config, envelope
 
 RULES = 'seal = "require"\nblind_keys = true\nttl_cap = "5m"\nfill = "main"\n'
 FOREVER = "timeout = \"60s\"\n"  # Where nothing is to time out, on however busy a machine.
@@ -280,6 +280,26 @@ class Herds(IntrospectionCase):
         self.assertIsNotNone(a.get(SPACE + b"t"))
         self.assertIsNotNone(a.get(b"other:t"))
         self.assertEqual(self.asked("t"), 2)
+
+
+class Guesses(IntrospectionCase):
+    def test_who_has_had_too_many_noes_is_not_asked_for(self):
+        port = free_port()
+        who = ('[[identities]]\nname = "app"\nnetworks = "127.0.0.1"\nallow = [{ rights = ["read", "stats"] }]\n'
+               'negative_per_second = 1\nburst = "3s"\n')
+        text = config([self.memcached()], self.keys, RULES, more=self.authority.table(FOREVER) + who)
+        proxy = self.proxy(config=f'listen = {{ address = "127.0.0.1:{port}", identify = true }}\n{text}', port=port)
+        wire = self.wire(proxy)
+        for n in range(60):
+            self.authority.say[f"guess{n}"] = {"active": False}
+        wire.send(b"".join(b"mg %sguess%d v\r\n" % (SPACE, n) for n in range(60)))
+        for _ in range(60):  # They are under way before the first is answered, or not asked.
+            if wire.line().startswith(b"VA "):
+                wire.line()
+        self.assertIsNone(wire.get(SPACE + b"good"))
+        self.assertEqual(self.asked("good"), 0)
+        self.assertGreaterEqual(self.tallies(wire)["negatives_refused"], 1)
+        proxy.says("rate limited (identity app")
 
 
 class Changes(IntrospectionCase):

@@ -40,6 +40,7 @@ TEST_CASE("rights are summed up by namespace, and owners have namespaces of thei
   const auto snapshot = snapshot_of(R"([[namespaces]]
 prefix = "a:"
 ttl_cap = "1h"
+ttl_from_token = true
 [[namespaces]]
 prefix = "a:"
 identity = "own"
@@ -57,6 +58,7 @@ isolate = true
 allow = [{ namespaces = "a:", rights = ["read", "write"] }]
 requests_per_second = 10
 bytes_per_second = "1MiB"
+negative_per_second = 3
 burst = "500ms"
 connections = 5
 hide = true)");
@@ -79,6 +81,7 @@ hide = true)");
   CHECK(own.hides);
   CHECK(own.quota.requests_per_second == 10);
   CHECK(own.quota.bytes_per_second == 1 << 20);
+  CHECK(own.quota.negative_per_second == 3);
   CHECK(own.quota.burst_ms == 500);
   CHECK(own.quota.connections == 5);
   CHECK(snapshot->namespaces.all().size() == 6);
@@ -137,6 +140,10 @@ TEST_CASE("identities in error") {
       identity("isolate = true\nallow = [{ rights = \"flush\" }]") ==
       "t:6:10: identities[0].allow[0]: \"flush\" would reach the keys of others; leave it out, or "
       "isolate");
+  CHECK(
+      identity("negative_per_second = 1") ==
+      "t:5:23: identities[0].negative_per_second: has no effect without ttl_from_token or fill in "
+      "a namespace");
   CHECK(identity("networks = \"10.0.0.1/8\"") ==
         "t:5:12: identities[0].networks: \"10.0.0.1/8\" has bits set behind its prefix; give the "
         "first address of the network");
