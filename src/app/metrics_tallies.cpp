@@ -97,6 +97,9 @@ constexpr std::array kSpaceRows{
              "Reads of such values that somebody else was faster at."},
     SpaceRow{SpaceTally::kReplays, "tokenring_namespace_replays_refused_total",
              "Adds of what had been added before."},
+    SpaceRow{SpaceTally::kForgotten, "tokenring_namespace_replays_forgotten_total",
+             "Adds that were stored though the same had been added before and was to be known "
+             "still."},
     SpaceRow{SpaceTally::kHerdWaits, "tokenring_namespace_gets_waited_total",
              "Gets that waited for what another one fetched."},
     SpaceRow{SpaceTally::kNegative, "tokenring_namespace_negative_entries_total",

@@ -38,6 +38,7 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
   X(kNodeTimeout, "node timed out")                  \
   X(kNodeOutOfStep, "node out of step")              \
   X(kSeal, "seal") /* Values that do not open. */    \
+  X(kReplay, "replay")                               \
   X(kAccept, "accept")                               \
   X(kClients, "clients") /* Too many. */             \
   X(kAdmin, "admin")                                 \

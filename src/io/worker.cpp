@@ -287,10 +287,12 @@ void Worker::tell(const SealEvent& event) noexcept {
   const auto spaces = options_.snapshot->namespaces.all();
   const bool names_node = event.backend < options_.nodes->size();
   if (event.space >= spaces.size()) return;
+  const LogEvent kind = event.is_lost ? LogEvent::kReplay : LogEvent::kSeal;
   log_event(
-      LogLevel::kWarn, LogEvent::kSeal,
-      "a value did not open: {} (namespace \"{}\", key reference {}, node {}, worker {})",
-      name_of(event.outcome), spaces[event.space].prefix,
+      LogLevel::kWarn, kind, "{}{} (namespace \"{}\", key reference {}, node {}, worker {})",
+      event.is_lost ? "what had been added was lost before its time, and was added again"
+                    : "a value did not open: ",
+      event.is_lost ? std::string_view() : name_of(event.outcome), spaces[event.space].prefix,
       std::string_view(event.reference.data(), event.reference.size()),
       names_node ? std::string_view((*options_.nodes)[event.backend].place) : "that is leaving",
       options_.index);

@@ -60,6 +60,7 @@ class Tally {
   X(kConsumed, "consumed")               \
   X(kLostRaces, "consumed_by_others")    \
   X(kReplays, "replays_refused")         \
+  X(kForgotten, "replays_forgotten")     \
   X(kHerdWaits, "gets_waited")           \
   X(kNegative, "negative_entries")       \
   X(kOverQuota, "negatives_refused")     \

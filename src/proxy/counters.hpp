@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/replay_memory.hpp"
 #include "proxy/latency.hpp"
 
 namespace tokenring {
@@ -97,6 +98,7 @@ struct CounterBoard {
   explicit CounterBoard(std::size_t workers) : of_worker(workers), latencies(workers) {}
   std::vector<Counters> of_worker;
   std::vector<LatencyBook> latencies;  // By worker.
+  ReplayMemory replays;                // Of all of them.
 
   [[nodiscard]] std::uint64_t sum(std::size_t index) const noexcept {
     std::uint64_t total = 0;

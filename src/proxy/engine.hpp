@@ -290,6 +290,7 @@ class Engine {
                     const ValueIdentity& identity, std::string_view body,
                     std::optional<std::uint64_t> generation) noexcept;
   void end_look(std::uint32_t slot, const Reply& reply) noexcept;
+  void remember_added(Slot& slot) noexcept;
   [[nodiscard]] static bool is_tombstone(const OpenResult& opened) noexcept {
     return opened.outcome == OpenOutcome::kExpired && opened.header.control;
   }

@@ -70,6 +70,10 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
 void Engine::adopt_tallies() {
   space_tallies_.clear();
   space_latencies_.clear();
+  if (options_.board != nullptr &&
+      std::any_of(snapshot_->namespaces.all().begin(), snapshot_->namespaces.all().end(),
+                  [](const Namespace& space) { return space.tokens.replay_guard; }))
+    options_.board->replays.prepare(random());
   if (snapshot_->tallies == nullptr) return;
   SpaceTallies& spaces = snapshot_->tallies->spaces;
   LatencyTallies& latencies = snapshot_->tallies->latencies;

@@ -93,6 +93,9 @@ bool make_odd(Sealing::Oddity oddity, AuditAction action, Ending& ending) {
     case Sealing::Oddity::kStaleFill:
       ending.reason = "stale fill dropped";
       return true;
+    case Sealing::Oddity::kForgotten:
+      ending.reason = "replay forgotten";
+      return true;
     case Sealing::Oddity::kIntrospected:
       ending.reason = "introspected";
       return false;
@@ -154,7 +157,8 @@ void EngineAudit::tell_reply(const Slot& slot, const Reply& reply) noexcept {
                            engine_.rules_of_tokens(slot).replay_guard;
     is_odd = is_replay || make_odd(sealing.oddity, *action, ending);
     if (is_replay) ending.reason = "replay refused";
-    if (is_odd) ending.outcome = AuditOutcome::kFailure;
+    if (is_odd && sealing.oddity != Sealing::Oddity::kForgotten)
+      ending.outcome = AuditOutcome::kFailure;
   }
   if (ending.is_miss && *action == AuditAction::kRead) note_miss(slot);
   // What the proxy stores of an answer is told by the read that asked for it.

@@ -38,6 +38,10 @@ void Engine::store(Link& link, const Request& request, Plan& plan, std::uint32_t
   if (const UnixTime exp = sealing.options.exp; rules.replay_guard && exp.seconds > 0)
     plan.ttl =
         Expiry::in_seconds(exp.seconds - now_.unix_time.seconds + kGuardSlackS, now_.unix_time);
+  if (rules.replay_guard && request.store_mode == StoreMode::kAdd) {
+    const std::int64_t life_s = plan.ttl.value_or(Expiry::never()).remaining_s(now_.unix_time);
+    sealing.known_until.seconds = life_s == INT64_MAX ? INT64_MAX : now_.unix_time.seconds + life_s;
+  }
   Client& client = *clients_.find(slot.client);
   std::optional<Tickets::Ticket> ticket;
   if (rules.revocation == Revocation::kGeneration) {

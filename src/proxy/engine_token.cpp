@@ -210,6 +210,7 @@ bool Engine::fill_ready(std::uint32_t index, const Reply& reply, const Reply& sa
   Sealing& sealing = sealings_[slot.sealing];
   if (slot.first_follower != kNoSlot && !fill_followers(index, said)) return false;
   slot.leads = false;
+  if (sealing.known_until.seconds > 0 && reply.code == ReplyCode::kHeader) remember_added(slot);
   if (!slot.in_client || slot.filled) return true;
   if (reply.is_error()) {
     fail_sealed(slot);
@@ -231,6 +232,24 @@ bool Engine::fill_ready(std::uint32_t index, const Reply& reply, const Reply& sa
   const Reply shown = reveal(slot, reply, plain);
   const bool waits = rules.asks_elsewhere() && fills_.ask(index, shown);
   return waits || fill_shown(index, shown, &plain);
+}
+
+// What slot's request has added is to be refused from now on. Where it was to be refused already,
+// its node has lost it: it evicted it, was restarted or flushed.
+void Engine::remember_added(Slot& slot) noexcept {
+  if (!rules_of_tokens(slot).replay_guard || options_.board == nullptr) return;
+  const std::string_view space = snapshot_->namespaces.all()[slot.space].prefix;
+  const std::string_view key = identity_of(slot, 0).client_key;
+  Sealing& sealing = sealings_[slot.sealing];
+  if (!options_.board->replays.add(space, key, sealing.known_until, now_.unix_time)) return;
+  count_in_space(slot.space, SpaceTally::kForgotten);
+  sealing.oddity = Sealing::Oddity::kForgotten;
+  if (outbox_.seal_events.size() == Outbox::kSealEventsMax) return;
+  SealEvent& event = outbox_.seal_events.emplace_back();
+  event.backend = heard_backend_;
+  event.space = slot.space;
+  event.is_lost = true;
+  snapshot_->keyring->audit().refer({.space = space, .key = key}, event.reference.data());
 }
 
 // The client of the slot is about to get a failure, or the miss that stands for one.

@@ -26,12 +26,14 @@ struct NodeEvent {
   std::string detail = {};            // kDown: what is known beyond that; empty: nothing.
 };
 
-// A value that is not genuine, for the log. What only expired is none.
+// A value that is not genuine, or one that was lost before its time, for the log. What only expired
+// is neither.
 struct SealEvent {
   static constexpr std::uint32_t kNoBackend = UINT32_MAX;
   std::uint32_t backend = kNoBackend;  // Whose value it is; kNoBackend: of a node that is leaving.
   std::uint16_t space = 0;             // Of its key: index into NamespaceTable::all().
   OpenOutcome outcome = OpenOutcome::kMalformed;
+  bool is_lost = false;                          // It was added again, and `outcome` means nothing.
   std::array<char, kAuditCharacters> reference;  // Stands for its key.
 };
 

@@ -79,12 +79,13 @@ struct Sealing {
     kFill,     // Is put to no node: those that follow it wait for what is asked elsewhere.
   };
 
-  // What became of the request against its client's wish, for the audit log.
+  // What became of the request against its client's wish, or a promise, for the audit log.
   enum class Oddity : std::uint8_t {
     kNone,
     kRevoked,    // What was read.
     kLostRace,   // Somebody else took away what may be read once.
     kStaleFill,  // It was not stored.
+    kForgotten,  // It was stored, though it had been before: what was to refuse it is lost.
     // What was asked elsewhere, as no node had it:
     kIntrospected,
     kInactive,    // The token is not good.
@@ -112,6 +113,7 @@ struct Sealing {
   bool found = false;                // buries: there was something.
   bool sends_as_is = false;          // The value is an envelope already.
   Oddity oddity = Oddity::kNone;
+  UnixTime known_until;  // Where replays are guarded: what is added is to be known so long; 0: not.
   std::uint32_t looks_for = kNoSlot;
   std::uint32_t marker = kNoSlot;  // Of the engine's Markers.
   std::uint32_t marker_link = 0;   // Index of the link to the marker's node.

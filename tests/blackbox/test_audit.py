@@ -207,6 +207,18 @@ class Anomalies(AuditCase):
         self.assertEqual({e["event.reason"] for e in told}, {
             "command not allowed through tokenring", "shutdown not enabled", "flush_all not allowed"})
 
+    @needs_envelope
+    def test_an_id_that_a_node_lost(self):
+        node = self.memcached()
+        proxy = self.audited([node], 'seal = "require"\nreplay_guard = true', keys=self.keys, gets=0, audit="sample_writes = 0")
+        wire, direct = self.wire(proxy), Wire(node.port)
+        self.addCleanup(direct.close)
+        self.assertEqual(wire.command(b"add %sj 0 600 1\r\n1\r\n" % SPACE), b"STORED\r\n")
+        self.assertEqual(direct.command(b"delete %sj\r\n" % SPACE), b"DELETED\r\n")
+        self.assertEqual(wire.command(b"add %sj 0 600 1\r\n1\r\n" % SPACE), b"STORED\r\n")
+        told = self.has(proxy.audit, event_action="write")[0]
+        self.assertEqual((told["event.outcome"], told["event.reason"]), ("success", "replay forgotten"))
+
     def test_failures_of_nodes(self):
         node = self.memcached()
         proxy = self.audited([node])

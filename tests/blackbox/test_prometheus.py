@@ -56,7 +56,7 @@ class Metrics(Case):
         types = {name: kinds[0]["type"] for name, kinds in server.ask("metadata").items()}
         self.assertEqual((types["tokenring_proxy_duration_seconds"], types["tokenring_node_requests_total"],
                           types["tokenring_node_up"]), ("histogram", "counter", "gauge"))
-        self.assertEqual(len(server.ask("rules")["groups"][0]["rules"]), 16)
+        self.assertEqual(len(server.ask("rules")["groups"][0]["rules"]), 17)
         two.kill()
         self.reaches(server, 0, f'tokenring_node_up{{node="{two.address}"}}')
         self.reaches(server, 1, 'ALERTS{alertname="TokenringNodeDown",alertstate="pending"}')
@@ -108,7 +108,7 @@ class Metrics(Case):
         return re.search(rf"`{name}(\{{[a-z_, ]+\}})?`", table)
 
     def test_alert_rules(self):
-        self.assertIn("16 rules found", self.good("check", "rules", ALERTS))
+        self.assertIn("17 rules found", self.good("check", "rules", ALERTS))
         self.assertIn("SUCCESS", self.good("test", "rules", ALERTS_TEST))
         with open(ALERTS, encoding="utf-8") as file:
             names = set(re.findall(r"\b(?:tokenring|memcached)_[a-z_]+", file.read())) - {"memcached_exporter",

@@ -301,6 +301,22 @@ class Guards(TokenCase):
         self.ask(a, b"add %s 0 0 %d\r\n%s\r\n" % (key, len(token), token), b"NOT_STORED\r\n")  # It is over.
         self.assertEqual(sum(self.tallies(wire)["replays_refused"] for wire in (a, b)), 4)
 
+    def test_what_a_node_has_lost_is_told_when_it_is_added_again(self):
+        a, b = self.start('replay_guard = true\n')
+        key = SPACE + b"jti:1"
+        self.ask(a, b"add %s 0 600 1\r\nx\r\n" % key, b"STORED\r\n")
+        self.ask(b, b"add %s 0 600 1\r\nx\r\n" % key, b"NOT_STORED\r\n")
+        self.assertEqual(self.tallies(a)["replays_forgotten"], 0)
+        gone = [self.wire(node).command(b"delete %s\r\n" % self.blinded(key)) for node in self.nodes]
+        self.assertEqual(sorted(gone), [b"DELETED\r\n"] + [b"NOT_FOUND\r\n"] * 2)
+        again = self.wire(self.proxies[0])
+        self.ask(again, b"add %s 0 600 1\r\nx\r\n" % key, b"STORED\r\n")
+        self.assertEqual(self.tallies(a)["replays_forgotten"], 1)
+        self.proxies[0].says("replay: what had been added was lost before its time, and was added again")
+        self.assertNotIn("jti:1", self.proxies[0].output())
+        self.ask(b, b"add %s 0 600 1\r\nx\r\n" % key, b"NOT_STORED\r\n")
+        self.assertEqual([self.tallies(wire)["replays_forgotten"] for wire in (a, b)], [1, 0])
+
     def test_a_delete_keeps_fills_away_for_a_while(self):
         a, b = self.start('fill_guard = "2s"\n')
         key = SPACE + b"k"

@@ -95,6 +95,37 @@ TEST_CASE("replays are refused by every step") {
   }
 }
 
+TEST_CASE("what was added and is lost before its time is told when it is added again") {
+  World world(kReplay);
+  auto counted = std::make_shared<Snapshot>(world.rig().snapshot());
+  counted->tallies = make_tallies(1, *counted, nullptr);
+  world.rig().adopt(counted);
+  const auto forgotten = [&] { return counted->tallies->spaces.sum(0, SpaceTally::kForgotten); };
+  CHECK(world.ask("add n 0 100 1\r\n5\r\nadd n 0 100 1\r\n5\r\n") == "STORED\r\nNOT_STORED\r\n");
+  world.rig().advance(101'000);
+  CHECK(world.ask("add n 0 100 1\r\n5\r\n") == "STORED\r\n");  // Its time was over.
+  CHECK(world.ask("add o 0 0 1\r\n5\r\nadd p 0 -1 1\r\n5\r\n") == "STORED\r\nSTORED\r\n");
+  CHECK(world.ask("add p 0 0 1\r\n5\r\n") == "STORED\r\n");
+
+  // Nobody knows what became of it.
+  world.rig().client_send(0, "add q 0 0 1\r\n5\r\n");
+  world.rig().turn();
+  world.rig().node_close(0);
+  world.run();
+  world.rig().advance(1'000);
+  world.run();
+  CHECK(world.ask("add q 0 0 1\r\n5\r\n").ends_with("STORED\r\n"));
+  CHECK(forgotten() == 0);
+
+  CHECK(world.ask("flush_all\r\n") == "OK\r\n");
+  world.rig().advance(2'000);
+  CHECK(world.ask("ms n 1 ME T50\r\n5\r\nadd o 0 0 1 noreply\r\n5\r\nmn\r\n") == "HD\r\nMN\r\n");
+  CHECK(forgotten() == 2);
+  CHECK(world.ask("add n 0 100 1\r\n5\r\n") == "NOT_STORED\r\n");
+  CHECK(forgotten() == 2);
+  world.check_nothing_is_left();
+}
+
 TEST_CASE("of two proxies that read once, one has it, whoever is slower") {
   for (int steps = 0; steps < 3; ++steps) {
     CAPTURE(steps);
