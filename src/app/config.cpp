@@ -222,6 +222,8 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   if (const auto only = only_pool(config); only && !has_default)
     namespaces.push_back({.prefix = {}, .pool = *only, .life = {}, .seal = {}});
   add_owned_namespaces(config, namespaces);
+  for (std::size_t i = 0; i < namespaces.size(); ++i)
+    namespaces[i].place = static_cast<std::uint16_t>(i);
   snapshot->namespaces = NamespaceTable(std::move(namespaces));
   for (const std::string& address : config.listen) {
     const auto options = config.listen_options.find(address);

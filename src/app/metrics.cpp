@@ -264,6 +264,7 @@ std::string metrics_text(const MetricsSource& source) {
   tell_keys(*source.state.snapshot, out);
   tell_introspections(*source.state.snapshot, out);
   tell_latencies(source.board, out);
+  tell_times(*source.state.snapshot, out);
   return out.take();
 }
 

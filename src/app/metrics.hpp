@@ -64,8 +64,6 @@ void tell_namespaces(const Snapshot& snapshot, Exposition& out);
 void tell_keys(const Snapshot& snapshot, Exposition& out);
 void tell_introspections(const Snapshot& snapshot, Exposition& out);
 void tell_latencies(const CounterBoard& board, Exposition& out);
-
-// The label of a namespace: its prefix, or "-" for the empty one. Different for each.
-[[nodiscard]] std::string namespace_label(std::string_view prefix);
+void tell_times(const Snapshot& snapshot, Exposition& out);
 
 }  // namespace tokenring

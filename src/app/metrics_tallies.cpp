@@ -67,8 +67,18 @@ constexpr std::array kSpaceRows{
              "Requests that no node answered; a read may have been a miss to its client."},
     SpaceRow{SpaceTally::kCoalesced, "tokenring_namespace_gets_coalesced_total",
              "Gets that shared another one's request."},
-    SpaceRow{SpaceTally::kCapped, "tokenring_namespace_ttl_capped_total",
-             "Lives that were shortened by a rule."},
+    SpaceRow{
+        SpaceTally::kByDefault,
+        "tokenring_namespace_ttl_capped_total",
+        "Lives that were shortened, by the rule; one that its token shortens further is in both.",
+        {"reason", "default"}},
+    SpaceRow{SpaceTally::kByCap, {}, {}, {"reason", "cap"}},
+    SpaceRow{SpaceTally::kByMaxAge, {}, {}, {"reason", "max_age"}},
+    SpaceRow{SpaceTally::kByJitter, {}, {}, {"reason", "jitter"}},
+    SpaceRow{SpaceTally::kByFailover, {}, {}, {"reason", "failover"}},
+    SpaceRow{SpaceTally::kByToken, {}, {}, {"reason", "token"}},
+    SpaceRow{SpaceTally::kByNegative, {}, {}, {"reason", "negative"}},
+    SpaceRow{SpaceTally::kCapped, {}, {}, {}},  // Is told by its reasons.
     SpaceRow{SpaceTally::kTokenLives, "tokenring_namespace_lives_from_token_total",
              "Lives that a value's own end decided."},
     SpaceRow{SpaceTally::kSealed, "tokenring_namespace_sealed_total", "Values that were sealed."},
@@ -191,8 +201,8 @@ void tell_pools(const Snapshot& snapshot, const NodeTallies& tallies, Exposition
 
 // Ends of the buckets of latencies, in steps of two from 8.192 us to 2.1 s. Each is an end of
 // LatencyHistogram's own, so that no count is on the wrong side of one.
-constexpr std::size_t kBoundCount = 19;
-constexpr std::uint64_t kFirstBoundNs = 8192;
+constexpr std::size_t kBoundCount = TimeCounts::kBounds;
+constexpr std::uint64_t kFirstBoundNs = TimeCounts::kFirstBoundNs;
 
 constexpr std::array<double, kBoundCount> kBounds = [] {
   std::array<double, kBoundCount> bounds{};
@@ -237,11 +247,6 @@ void tell_nodes(const Snapshot& snapshot, Exposition& out) {
       });
 }
 
-std::string namespace_label(std::string_view prefix) {
-  const bool only_dashes = prefix.find_first_not_of('-') == std::string_view::npos;
-  return only_dashes ? std::string(prefix) + '-' : std::string(prefix);
-}
-
 void tell_namespaces(const Snapshot& snapshot, Exposition& out) {
   if (snapshot.tallies == nullptr) return;
   std::vector<std::string> labels;
@@ -250,6 +255,7 @@ void tell_namespaces(const Snapshot& snapshot, Exposition& out) {
   tell_rows(
       kSpaceRows, kSpaceTallyNames, 0, "namespace", out,
       [&](std::size_t tally, Exposition::Label label) {
+        if (static_cast<SpaceTally>(tally) == SpaceTally::kCapped) return;
         for (std::size_t n = 0; n < labels.size(); ++n)
           out.sample({{"namespace", labels[n]}, label}, snapshot.tallies->spaces.sum(n, tally));
       });
@@ -282,6 +288,24 @@ void tell_latencies(const CounterBoard& board, Exposition& out) {
   for (std::size_t kind = 0; kind < kLatencyKindNames.size(); ++kind)
     tell_histogram(
         board, kind, [](const LatencyBook& book) -> const auto& { return book.own; }, out);
+}
+
+void tell_times(const Snapshot& snapshot, Exposition& out) {
+  if (snapshot.tallies == nullptr || snapshot.tallies->times.columns() == 0) return;
+  const TimeTallies& times = snapshot.tallies->times;
+  const auto tell = [&](std::string_view family, std::string_view help, std::size_t first) {
+    out.family(family, Type::kHistogram, help);
+    for (std::size_t column = 0; column < times.columns(); ++column) {
+      std::array<std::uint64_t, kBoundCount + 1> counts{};
+      for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = times.sum(column, first + i);
+      out.histogram({{"namespace", times.name(column)}}, kBounds, counts,
+                    static_cast<double>(times.sum(column, first + TimeCounts::kSum)) / 1e9);
+    }
+  };
+  tell("tokenring_namespace_request_duration_seconds",
+       "From a request's arrival to its reply's departure, by namespace.", 0);
+  tell("tokenring_namespace_proxy_duration_seconds",
+       "The part of it that was spent in the proxy, by namespace.", TimeCounts::kOwn);
 }
 
 }  // namespace tokenring

@@ -28,4 +28,21 @@ constexpr std::uint64_t latency_step_end_ns(std::size_t step) noexcept {
   return std::uint64_t{5 + (step - 1) % 4} << (11 + (step - 1) / 4);
 }
 
+// How often which times were seen, for a histogram in steps of two from 8.192 us to 2.15 s. In all
+// there are `kCount` counts, for two kinds of time: buckets, then their sum in ns.
+struct TimeCounts {
+  static constexpr std::size_t kBounds = 19;
+  static constexpr std::uint64_t kFirstBoundNs = 8192;
+  static constexpr std::size_t kSum = kBounds + 1;  // The last bucket is of all that is longer.
+  static constexpr std::size_t kOwn = kSum + 1;     // From here on: the proxy's own share.
+  static constexpr std::size_t kCount = 2 * kOwn;
+
+  static constexpr std::size_t bucket_of(std::int64_t ns) noexcept {
+    constexpr std::size_t kFirstWidth = 14;
+    const auto width = static_cast<std::size_t>(
+        std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(0, ns))));
+    return width < kFirstWidth ? 0 : std::min(width - kFirstWidth + 1, kBounds);
+  }
+};
+
 }  // namespace tokenring

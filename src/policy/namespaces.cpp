@@ -51,20 +51,24 @@ double unit_interval(std::uint64_t random) noexcept {
 
 }  // namespace
 
-Expiry granted_life(const LifeRules& rules, Expiry asked, UnixTime now,
-                    std::uint64_t random) noexcept {
+Expiry granted_life(const LifeRules& rules, Expiry asked, UnixTime now, std::uint64_t random,
+                    LifeRule* by) noexcept {
   if (asked.is_immediate()) return asked;
   Expiry granted = asked;
-  if (granted.is_never() && rules.ttl_default_s > 0)
-    granted = Expiry::in_seconds(rules.ttl_default_s, now);
-  if (rules.ttl_cap_s > 0) granted = granted.bounded_by(rules.ttl_cap_s, now);
-  if (rules.max_age_s > 0) granted = granted.bounded_by(rules.max_age_s, now);
+  const auto bound = [&](std::int64_t life_s, LifeRule rule) {
+    const Expiry before = std::exchange(granted, granted.bounded_by(life_s, now));
+    if (by != nullptr && !(granted == before)) *by = rule;
+  };
+  if (granted.is_never() && rules.ttl_default_s > 0) bound(rules.ttl_default_s, LifeRule::kDefault);
+  if (rules.ttl_cap_s > 0) bound(rules.ttl_cap_s, LifeRule::kCap);
+  if (rules.max_age_s > 0) bound(rules.max_age_s, LifeRule::kMaxAge);
   if (!(rules.ttl_jitter > 0) || granted.is_never()) return granted;
 
   const std::int64_t life_s = granted.remaining_s(now);
   const double share = std::min(rules.ttl_jitter, 1.0) * unit_interval(random);
   const auto cut_s = static_cast<std::int64_t>(static_cast<double>(life_s) * share);
   if (cut_s <= 0) return granted;
+  if (by != nullptr && *by == LifeRule::kNone) *by = LifeRule::kJitter;
   return granted.bounded_by(std::max<std::int64_t>(1, life_s - cut_s), now);
 }
 

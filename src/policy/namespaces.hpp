@@ -35,11 +35,14 @@ struct LifeRules {
   }
 };
 
+// What shortened a life.
+enum class LifeRule : std::uint8_t { kNone, kDefault, kCap, kMaxAge, kJitter, kFailover };
+
 // The life an item gets when the client asked for `asked`. Never longer than asked or the cap; at
 // once stays at once; jitter never shortens a life below one second. `random` is uniform over 64
-// bits.
+// bits. `by`: where the life is shorter than asked, why; jitter only where nothing else did it.
 [[nodiscard]] Expiry granted_life(const LifeRules& rules, Expiry asked, UnixTime now,
-                                  std::uint64_t random) noexcept;
+                                  std::uint64_t random, LifeRule* by = nullptr) noexcept;
 
 struct Namespace {
   std::string prefix;  // Empty: the default namespace, which has every key no other one claims.
@@ -51,7 +54,8 @@ struct Namespace {
   // An owner's prefix begins with the owner's mark, of so many bytes.
   std::uint16_t owner = 0;
   std::uint16_t mark_bytes = 0;
-  bool coalesce = false;  // Gets of one key that are in flight at once share one request.
+  bool coalesce = false;    // Gets of one key that are in flight at once share one request.
+  std::uint16_t place = 0;  // In the order of the file.
 };
 
 // Finds a key's namespace by longest prefix, without allocating.

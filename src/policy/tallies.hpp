@@ -43,6 +43,13 @@ class Tally {
   X(kTouchMisses, "touch_misses")        \
   X(kFailures, "requests_failed")        \
   X(kCapped, "ttl_capped")               \
+  X(kByDefault, "capped_by_default")     \
+  X(kByCap, "capped_by_cap")             \
+  X(kByMaxAge, "capped_by_max_age")      \
+  X(kByJitter, "capped_by_jitter")       \
+  X(kByFailover, "capped_by_failover")   \
+  X(kByToken, "capped_by_token")         \
+  X(kByNegative, "capped_by_negative")   \
   X(kCoalesced, "gets_coalesced")        \
   X(kTokenLives, "lives_from_token")     \
   X(kSealed, "sealed")                   \
@@ -111,6 +118,7 @@ enum class KeyTally : std::uint8_t { TOKENRING_KEY_TALLIES(X) };
 enum class IntrospectionTally : std::uint8_t { TOKENRING_INTROSPECTION_TALLIES(X) };
 #undef X
 enum class LatencyStep : std::uint8_t {};  // See latency_steps.hpp.
+enum class TimeTally : std::uint8_t {};    // See TimeCounts, there.
 inline constexpr NodeTally kFirstNodeCount = NodeTally::kRequests;
 
 #define X(enumerator, name) std::string_view(name),
@@ -151,6 +159,9 @@ class TallyTable {
   }
 
   [[nodiscard]] std::size_t columns() const noexcept { return columns_.size(); }
+  [[nodiscard]] const std::string& name(std::size_t column) const noexcept {
+    return names_[column];
+  }
   [[nodiscard]] std::size_t workers() const noexcept { return workers_; }
   [[nodiscard]] bool has(std::size_t worker, std::size_t column) const noexcept {
     return column < columns_.size() && worker < workers_;
@@ -181,6 +192,7 @@ using NodeTallies = TallyTable<NodeTally, kNodeTallyNames.size()>;
 using KeyTallies = TallyTable<KeyTally, kKeyTallyNames.size()>;
 using IntrospectionTallies = TallyTable<IntrospectionTally, kIntrospectionTallyNames.size()>;
 using LatencyTallies = TallyTable<LatencyStep, kLatencySteps>;
+using TimeTallies = TallyTable<TimeTally, TimeCounts::kCount>;
 
 struct Tallies {
   NodeTallies nodes;         // By backend; named by pool, name and address, wherever that leads.
@@ -189,6 +201,16 @@ struct Tallies {
   LatencyTallies latencies;  // Of requests that a node answered; by namespace, as `spaces`.
   // In the order of Snapshot::introspections; named by name. The one thread that asks writes them.
   IntrospectionTallies introspections = {};
+  // For histograms by namespace: the first kTimedSpaces of the file, by what their label is, and
+  // one of all others. None where there is but one namespace of all keys.
+  TimeTallies times = {};
+  std::vector<std::uint16_t> time_columns = {};  // By namespace, as `spaces`.
+
+  static constexpr std::size_t kTimedSpaces = 64;
+  static constexpr std::string_view kOtherSpaces = "other";
 };
+
+// The label of a namespace: its prefix, or "-" for the empty one. Different for each.
+[[nodiscard]] std::string namespace_label(std::string_view prefix);
 
 }  // namespace tokenring

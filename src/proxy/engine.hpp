@@ -160,8 +160,8 @@ class Engine {
   [[nodiscard]] Link* stand_in_for(const Target& target, const Request& request,
                                    ClientId id) noexcept;
   [[nodiscard]] bool is_overloaded(const Link& link) const noexcept;
-  [[nodiscard]] bool plan_life(const Request& request, const Target& target, bool stands_in,
-                               Plan& plan) noexcept;
+  [[nodiscard]] LifeRule plan_life(const Request& request, const Target& target, bool stands_in,
+                                   Plan& plan) noexcept;
   void send(Link& link, const Request& request, Plan& plan, std::uint32_t slot) noexcept;
   void send_get(Link& link, const Request& request, const Plan& plan, std::uint32_t slot) noexcept;
   void end_get_line(Link& link) noexcept;
@@ -434,6 +434,7 @@ class Engine {
   std::vector<ClientId> resumes_;
   std::vector<SpaceTallies::Cell*> space_tallies_;      // By namespace; empty: none are kept.
   std::vector<LatencyTallies::Cell*> space_latencies_;  // Likewise.
+  std::vector<TimeTallies::Cell*> space_times_;         // Likewise.
   std::vector<Leader> leaders_;                         // By hash of key: the last slot that leads.
   std::uint32_t departures_ = 0;                        // Counts the times that requests left.
   Instant next_sweep_;

@@ -70,6 +70,7 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
 void Engine::adopt_tallies() {
   space_tallies_.clear();
   space_latencies_.clear();
+  space_times_.clear();
   if (options_.board != nullptr &&
       std::any_of(snapshot_->namespaces.all().begin(), snapshot_->namespaces.all().end(),
                   [](const Namespace& space) { return space.tokens.replay_guard; }))
@@ -80,6 +81,8 @@ void Engine::adopt_tallies() {
   for (std::size_t n = 0; n < spaces.columns() && spaces.has(options_.worker, n); ++n) {
     space_tallies_.push_back(&spaces.at(options_.worker, n));
     space_latencies_.push_back(&latencies.at(options_.worker, n));
+    if (const auto& columns = snapshot_->tallies->time_columns; n < columns.size())
+      space_times_.push_back(&snapshot_->tallies->times.at(options_.worker, columns[n]));
   }
 }
 

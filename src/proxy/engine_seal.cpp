@@ -122,6 +122,7 @@ std::string_view Engine::node_key_of(const Slot& slot) noexcept {
 bool Engine::follow_token(Slot& slot, const Request& request, const LifeRules& rules,
                           Plan& plan) noexcept {
   std::int64_t bound_s = rules.max_age_s > 0 ? rules.max_age_s : INT64_MAX;
+  SpaceTally by = SpaceTally::kByMaxAge;
   UnixTime iat;
   bool is_over = false;
   if (rules.token_life != TokenLife::kIgnore) {
@@ -132,27 +133,30 @@ bool Engine::follow_token(Slot& slot, const Request& request, const LifeRules& r
     if (claims.exp) {
       const std::int64_t left_s = claims.exp->seconds - now_.unix_time.seconds - rules.skew_s;
       is_over = left_s <= 0;
+      if (left_s < bound_s) by = SpaceTally::kByToken;
       bound_s = std::min(bound_s, std::max<std::int64_t>(left_s, 0));
       iat = claims.iat.value_or(UnixTime{});
       count_in_space(slot.space, SpaceTally::kTokenLives);
     }
     if (claims.inactive && who_ != nullptr && !who_->may_bring_negatives(shared_now())) {
       bound_s = 0;
+      by = SpaceTally::kByNegative;
       is_over = true;
       fills_.refuse_negative(slot);
     } else if (claims.inactive) {
       if (who_ != nullptr) who_->charge_negative(shared_now());
       if (is_negative) {
+        if (negative_ttl_s < bound_s) by = SpaceTally::kByNegative;
         bound_s = std::min(bound_s, negative_ttl_s);
         is_over = false;  // What says no may have no end of its own.
         count_in_space(slot.space, SpaceTally::kNegative);
       }
     }
   }
-  if (is_over) {
-    plan.ttl = Expiry::immediate();
-  } else if (bound_s != INT64_MAX) {
-    plan.ttl = plan.ttl.value_or(Expiry::never()).bounded_by(bound_s, now_.unix_time);
+  if (const Expiry life = plan.ttl.value_or(Expiry::never());
+      life.remaining_s(now_.unix_time) > bound_s) {
+    count_in_space(slot.space, by);
+    plan.ttl = life.bounded_by(bound_s, now_.unix_time);
   }
   if (slot.sealing == kNoSlot) return true;
   Sealing& sealing = sealings_[slot.sealing];

@@ -31,6 +31,23 @@ SpaceTally space_tally_of(const Request& request) {
   return request.touches() ? SpaceTally::kTouches : SpaceTally::kGets;
 }
 
+SpaceTally space_tally_of(LifeRule by) {
+  switch (by) {
+    case LifeRule::kDefault:
+      return SpaceTally::kByDefault;
+    case LifeRule::kNone:
+    case LifeRule::kCap:
+      break;
+    case LifeRule::kMaxAge:
+      return SpaceTally::kByMaxAge;
+    case LifeRule::kJitter:
+      return SpaceTally::kByJitter;
+    case LifeRule::kFailover:
+      return SpaceTally::kByFailover;
+  }
+  return SpaceTally::kByCap;
+}
+
 }  // namespace
 
 // One key of one request, whose slot is already in its client's order.
@@ -77,9 +94,10 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
       return count_in_space(s.space, SpaceTally::kCoalesced);
   }
   plan.value_bytes = request.value.size();
-  if (plan_life(request, target, is_down, plan)) {
+  if (const LifeRule by = plan_life(request, target, is_down, plan); by != LifeRule::kNone) {
     count(Counter::kTtlCapped);
     count_in_space(s.space, SpaceTally::kCapped);
+    count_in_space(s.space, space_tally_of(by));
   }
   if (space->tokens.any()) return serve_token(*link, request, item_key, plan, slot);
   if (seals && changes_value(request))
@@ -91,17 +109,19 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
 }
 
 // How long the item may live: what was asked for within what its namespace grants, and less at a
-// node that only stands in. True where it is less than asked.
-bool Engine::plan_life(const Request& request, const Target& target, bool stands_in,
-                       Plan& plan) noexcept {
+// node that only stands in. Why it is less than asked, where it is.
+LifeRule Engine::plan_life(const Request& request, const Target& target, bool stands_in,
+                           Plan& plan) noexcept {
   const LifeRules& rules = target.space->life;
   const std::int64_t bound_s = stands_in ? target.pool->options.failover_ttl_s : 0;
   const bool has_rule = rules.any() || bound_s > 0;
-  bool shortened = false;
+  LifeRule by = LifeRule::kNone;
   const auto granted = [&](Expiry asked) {
-    Expiry life = rules.any() ? granted_life(rules, asked, now_.unix_time, random()) : asked;
-    if (bound_s > 0) life = life.bounded_by(bound_s, now_.unix_time);
-    shortened |= !(life == asked);
+    Expiry life = rules.any() ? granted_life(rules, asked, now_.unix_time, random(), &by) : asked;
+    if (bound_s > 0 && life.remaining_s(now_.unix_time) > bound_s) {
+      life = life.bounded_by(bound_s, now_.unix_time);
+      by = LifeRule::kFailover;
+    }
     return life;
   };
   const bool sets_life = request.has_ttl || (has_rule && request.verb() == Verb::kSet &&
@@ -113,7 +133,7 @@ bool Engine::plan_life(const Request& request, const Target& target, bool stands
     if (!life.is_never() || request.verb() != Verb::kSet) plan.ttl = life;
   }
   if (request.has_vivify) plan.vivify = granted(Expiry::from_exptime(request.vivify_exptime));
-  return shortened;
+  return by;
 }
 
 void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t index) noexcept {

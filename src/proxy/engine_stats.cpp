@@ -25,6 +25,17 @@ constexpr std::array kOwnCounters = {Counter::kCurrConnections,     Counter::kTo
 constexpr std::array kQuantiles = {0.5, 0.9, 0.99, 0.999};
 constexpr std::array<std::string_view, 4> kQuantileNames = {"p50", "p90", "p99", "p999"};
 
+void count_times(TimeTallies::Cell& cell, std::int64_t total, std::int64_t own,
+                 std::uint32_t times) {
+  const auto add = [&](std::size_t first, std::int64_t ns) {
+    cell.tallies[first + TimeCounts::bucket_of(ns)].add(times);
+    cell.tallies[first + TimeCounts::kSum].add(
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, ns)) * times);
+  };
+  add(0, total);
+  add(TimeCounts::kOwn, own);
+}
+
 }  // namespace
 
 void Engine::serve_stats(Client& client, ClientId id, const Request& request) noexcept {
@@ -269,6 +280,8 @@ void Engine::end_turn(Now now) noexcept {
       if (served.space != Slot::kNoSpace && !space_latencies_.empty())
         space_latencies_[served.space]->add(
             LatencyStep{static_cast<std::uint8_t>(latency_step_of(total))}, served.count);
+      if (served.space < space_times_.size())
+        count_times(*space_times_[served.space], total, own, served.count);
     }
   }
   served_.clear();

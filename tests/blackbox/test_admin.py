@@ -306,7 +306,7 @@ class Admin(Case):
             proxy.reaches(number, "tokenring_config_reloads_total", result="ok")
         proxy.reaches(8, "tokenring_namespace_requests_total", namespace="s:", command="set")
         proxy.reaches(5, "tokenring_namespace_gets_total", namespace="s:", result="miss")
-        proxy.reaches(8, "tokenring_namespace_ttl_capped_total", namespace="s:")
+        proxy.reaches(8, "tokenring_namespace_ttl_capped_total", namespace="s:", reason="cap")
         loaded = proxy.metric("tokenring_config_last_reload_success_timestamp_seconds")
         proxy.configure("nonsense = 1\n")
         self.assertEqual(proxy.ask("reload")[0], 1)

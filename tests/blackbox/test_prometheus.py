@@ -45,7 +45,13 @@ class Metrics(Case):
         self.reaches(server, 40, 'tokenring_namespace_requests_total{namespace="s:",command="set"}')
         self.assertEqual(server.value('tokenring_namespace_gets_total{namespace="s:",result="hit"}'), 40)
         self.assertEqual(server.value('tokenring_namespace_gets_total{namespace="s:",result="miss"}'), 20)
-        self.assertEqual(server.value('tokenring_namespace_ttl_capped_total{namespace="s:"}'), 40)
+        self.assertEqual(server.value('tokenring_namespace_ttl_capped_total{namespace="s:",reason="default"}'), 0)
+        self.assertEqual(server.value('tokenring_namespace_ttl_capped_total{namespace="s:",reason="cap"}'), 40)
+        for family in ("request", "proxy"):
+            self.assertEqual(server.value(f'tokenring_namespace_{family}_duration_seconds_count{{namespace="s:"}}'), 100)
+            self.assertEqual(server.value(f'tokenring_namespace_{family}_duration_seconds_count{{namespace="-"}}'), 1)
+        self.assertLessEqual(server.value('tokenring_namespace_proxy_duration_seconds_sum{namespace="s:"}'),
+                             server.value('tokenring_namespace_request_duration_seconds_sum{namespace="s:"}'))
         self.assertEqual(server.value('tokenring_namespace_requests_total{namespace="-",command="set"}'), 1)
         self.assertEqual(server.value('memcached_commands_total{command="get",status="hit"}'), 40)
         self.assertEqual(server.value('tokenring_request_duration_seconds_count{command="get"}'), 60)

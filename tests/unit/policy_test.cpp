@@ -41,7 +41,26 @@ std::int64_t granted(const LifeRules& rules, std::int32_t exptime, std::uint64_t
   return granted_life(rules, Expiry::from_exptime(exptime), kNow, random).remaining_s(kNow);
 }
 
+LifeRule reason(const LifeRules& rules, std::int32_t exptime, std::uint64_t random = 0) {
+  LifeRule by = LifeRule::kNone;
+  static_cast<void>(granted_life(rules, Expiry::from_exptime(exptime), kNow, random, &by));
+  return by;
+}
+
 }  // namespace
+
+TEST_CASE("a shortened life has a reason") {
+  const LifeRules rules{.ttl_cap_s = 100, .ttl_default_s = 50, .ttl_jitter = 0.5};
+  CHECK(reason(rules, 10) == LifeRule::kNone);
+  CHECK(reason(rules, 10, kMost) == LifeRule::kJitter);
+  CHECK(reason(rules, 0) == LifeRule::kDefault);
+  CHECK(reason(rules, 200, kMost) == LifeRule::kCap);
+  CHECK(reason(rules, -1) == LifeRule::kNone);
+  CHECK(reason({.ttl_cap_s = 100, .ttl_default_s = 500}, 0) == LifeRule::kCap);
+  CHECK(reason({.ttl_cap_s = 100, .max_age_s = 60}, 200) == LifeRule::kMaxAge);
+  CHECK(reason({.ttl_cap_s = 100, .max_age_s = 60}, 70) == LifeRule::kMaxAge);
+  CHECK(reason({}, 0) == LifeRule::kNone);
+}
 
 TEST_CASE("the longest prefix wins, whatever the order of the namespaces") {
   std::vector<std::string> prefixes{"a", "auth:", "auth:refresh:", "au", "auth:r", "b"};
