@@ -161,8 +161,6 @@ void check_fill(NamespaceDraft& draft, const Draft& all, Errors& errors) {
   if (space.seal.mode != SealMode::kRequire) add("needs seal = \"require\"");
   if (space.tokens.one_time || space.tokens.replay_guard)
     add("would make good what was used up; leave it out beside one_time and replay_guard");
-  if (space.tokens.herd_wait_ms > 0)
-    add("fetches once for all that wait by itself; leave herd_wait out");
   if (space.life.ttl_cap_s == 0)
     add("needs ttl_cap, for how long an answer may be believed; give ttl_cap = \"5m\", or so");
   if (draft.ttl_from_token_at == Position{})

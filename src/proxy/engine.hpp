@@ -255,7 +255,6 @@ class Engine {
   [[nodiscard]] Reply reveal_meta(const Slot& slot, const Reply& reply, Buffer& plain) noexcept;
   void count_opened_by(std::uint32_t key_id) noexcept;
   void tell_unopened(const Slot& slot, OpenOutcome outcome) noexcept;
-  [[nodiscard]] static bool changes_value(const Request& request) noexcept;
   void begin_change(Link& link, Client& client, const Request& request, const Plan& plan,
                     std::uint32_t slot) noexcept;
   [[nodiscard]] Plan plan_again(const Slot& slot) noexcept;
@@ -291,9 +290,6 @@ class Engine {
                     std::optional<std::uint64_t> generation) noexcept;
   void end_look(std::uint32_t slot, const Reply& reply) noexcept;
   void remember_added(Slot& slot) noexcept;
-  [[nodiscard]] static bool is_tombstone(const OpenResult& opened) noexcept {
-    return opened.outcome == OpenOutcome::kExpired && opened.header.control;
-  }
   [[nodiscard]] bool is_leased(const Slot& slot) const noexcept;
   void read_leased(Link& link, std::uint32_t slot) noexcept;
   [[nodiscard]] std::optional<Reply> as_text(std::uint32_t slot, const Reply& reply,
@@ -410,7 +406,6 @@ class Engine {
   std::vector<Remembered> remembered_;  // Passwords that fitted a salted hash.
   std::size_t logins_pending_ = 0;
   std::int64_t lag_ns_ = 0;
-  static constexpr std::size_t kLoginsPendingMax = 64;
   bool gets_may_fail_ = false;  // Some key's failure is an error of its whole get.
   Slab<Slot> slots_;
   Slab<Client> clients_;
@@ -430,7 +425,6 @@ class Engine {
   std::vector<std::uint32_t> pool_of_backend_;
   // Nodes that left and had missed writes: their part of Link::identity. The oldest are forgotten.
   std::vector<std::string> missed_nodes_;
-  static constexpr std::size_t kMissedNodesMax = 1024;
   std::vector<ClientId> resumes_;
   std::vector<SpaceTallies::Cell*> space_tallies_;      // By namespace; empty: none are kept.
   std::vector<LatencyTallies::Cell*> space_latencies_;  // Likewise.

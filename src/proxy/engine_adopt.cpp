@@ -15,6 +15,8 @@ namespace tokenring {
 
 namespace {
 
+constexpr std::size_t kMissedNodesMax = 1024;
+
 // All but what follows the last line's end is the node's.
 std::string link_identity(const Pool& pool, std::uint32_t node, std::uint32_t number) {
   const NodeSpec& spec = pool.nodes[node];

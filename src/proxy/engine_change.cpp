@@ -65,11 +65,6 @@ std::int64_t life_after(std::string_view flag, const Change& change, std::int64_
 
 }  // namespace
 
-bool Engine::changes_value(const Request& request) noexcept {
-  return request.verb() == Verb::kArithmetic ||
-         (request.verb() == Verb::kSet && request.store_mode >= StoreMode::kAppend);
-}
-
 void Engine::begin_change(Link& link, Client& client, const Request& request, const Plan& plan,
                           std::uint32_t index) noexcept {
   Slot& slot = slots_[index];

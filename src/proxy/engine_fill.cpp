@@ -26,6 +26,12 @@ bool is_miss(const Reply& reply) {
   return reply.code == ReplyCode::kEnd || reply.code == ReplyCode::kMiss;
 }
 
+// What a node shows of an item that somebody is to fetch (see engine_herd.cpp).
+bool is_lease(const Reply& reply) {
+  return reply.code == ReplyCode::kValue && reply.value.empty() &&
+         (!find_flag(reply.rest, 'W').empty() || !find_flag(reply.rest, 'Z').empty());
+}
+
 // Whether an answer can take the place of what the node would have said: a value is wanted, and
 // nothing is to be made or claimed.
 bool may_be_answered(const Slot& slot, const Sealing& sealing) {
@@ -95,22 +101,36 @@ Reply show_answer(const Slot& slot, std::string_view answer, std::int64_t life_s
 bool EngineFill::ask(std::uint32_t index, const Reply& shown) noexcept {
   Slot& slot = engine_.slots_[index];
   const Sealing& sealing = engine_.sealings_[slot.sealing];
-  if (!is_miss(shown) || !may_be_answered(slot, sealing)) return false;
-  const Marker* marker = sealing.marker == kNoSlot ? nullptr : &engine_.markers_[sealing.marker];
-  const bool is_found = marker != nullptr && marker->state == Marker::State::kFound;
-  const std::uint64_t epoch = is_found ? marker->generation : 0;
-  const std::string_view key = engine_.identity_of(slot, 0).client_key;
-  const auto under_way = std::find_if(fills_.begin(), fills_.end(), [&](const Fill& fill) {
-    return fill.is_joined && fill.epoch == epoch &&
-           engine_.slots_[fill.slot.index].space == slot.space && fill.key == key;
-  });
+  if ((!is_miss(shown) && !is_lease(shown)) || !may_be_answered(slot, sealing)) return false;
+  const Fill* under_way = join(index);
   const std::uint32_t fill =
-      under_way != fills_.end() ? under_way->slot.index : begin(index, epoch);
+      under_way != nullptr ? under_way->slot.index : begin(index, epoch_of(slot));
   if (fill == kNoSlot) return false;
-  engine_.count_reply(slot, shown);
+  engine_.count_reply(slot, miss_of(slot.context.command));
   if (engine_.audit_.is_on()) engine_.audit_.tell_asked(slot);
   engine_.wait_for(index, fill);
   return true;
+}
+
+// See Fill::epoch.
+std::uint64_t EngineFill::epoch_of(const Slot& slot) const noexcept {
+  const std::uint32_t marker = engine_.sealings_[slot.sealing].marker;
+  const bool is_found =
+      marker != kNoSlot && engine_.markers_[marker].state == Marker::State::kFound;
+  return is_found ? engine_.markers_[marker].generation : 0;
+}
+
+// The fill that would answer the slot too; null: there is none.
+const Fill* EngineFill::join(std::uint32_t index) noexcept {
+  if (fills_.empty()) return nullptr;
+  const Slot& slot = engine_.slots_[index];
+  const std::uint64_t epoch = epoch_of(slot);
+  const std::string_view key = engine_.identity_of(slot, 0).client_key;
+  const auto found = std::find_if(fills_.begin(), fills_.end(), [&](const Fill& fill) {
+    return fill.is_joined && fill.epoch == epoch &&
+           engine_.slots_[fill.slot.index].space == slot.space && fill.key == key;
+  });
+  return found == fills_.end() ? nullptr : &*found;
 }
 
 // The slot that those wait with who miss the key of slot `index`; kNoSlot where nobody is asked.

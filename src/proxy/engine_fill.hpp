@@ -52,6 +52,8 @@ class EngineFill {
   // The node's reply to `slot` is about to be shown to its client. True: it is a miss, and the slot
   // waits for what is asked elsewhere.
   [[nodiscard]] bool ask(std::uint32_t slot, const Reply& shown) noexcept;
+  // What the slot's client wants is being asked already.
+  [[nodiscard]] bool is_under_way(std::uint32_t slot) noexcept { return join(slot) != nullptr; }
   // A client writes the item, or deletes it: what was asked before that is for those that wait, and
   // for nobody else.
   void retract(const Slot& slot, std::string_view key, bool is_delete) noexcept;
@@ -65,6 +67,8 @@ class EngineFill {
   [[nodiscard]] bool owns(ClientId id) const noexcept { return clients_ > 0 && id == client_; }
 
  private:
+  [[nodiscard]] std::uint64_t epoch_of(const Slot& slot) const noexcept;
+  [[nodiscard]] const Fill* join(std::uint32_t slot) noexcept;
   [[nodiscard]] std::uint32_t begin(std::uint32_t slot, std::uint64_t epoch) noexcept;
   void end(Fill& fill, const std::string* answer) noexcept;
   [[nodiscard]] std::int64_t store(const Fill& fill, std::string_view answer) noexcept;

@@ -6,7 +6,9 @@
 //        +-- wake_herd, by and by -----------------+
 //
 // The node keeps the lease: mg N makes an empty item, and says W to the first who asks, Z to
-// others. For text gets only; a meta client sees W and Z itself.
+// others. For text gets only; a meta client sees W and Z itself. Where misses are asked elsewhere,
+// W asks, and what it stores takes the lease's place; whoever is in the same worker waits with it,
+// and who has waited in vain asks for himself.
 #include <algorithm>
 
 #include "proxy/engine.hpp"
@@ -45,7 +47,9 @@ std::optional<Reply> Engine::as_text(std::uint32_t index, const Reply& reply,
   const Reply miss = miss_of(Command::kGet);
   if (reply.code != ReplyCode::kValue) return miss;
   const bool is_stub = reply.value.empty();
-  if (is_stub && find_flag(reply.rest, 'Z') == "Z" && wait_in_herd(index)) return std::nullopt;
+  if (is_stub && find_flag(reply.rest, 'Z') == "Z" && !fills_.is_under_way(index) &&
+      wait_in_herd(index))
+    return std::nullopt;
   if (is_stub || find_flag(reply.rest, 'W') == "W") return miss;
   rest.assign(flag_value(reply.rest, 'f')).append(" 0 ").append(flag_value(reply.rest, 'c'));
   Reply text = reply;

@@ -18,6 +18,8 @@ namespace tokenring {
 
 namespace {
 
+constexpr std::size_t kLoginsPendingMax = 64;
+
 bool is_nobody(const Identity& who) {
   return &who == &AccessTable::nobody();
 }

@@ -16,6 +16,7 @@
 #include "tokenring/command.hpp"
 #include "tokenring/envelope.hpp"
 #include "tokenring/reply.hpp"
+#include "tokenring/request.hpp"
 #include "tokenring/units.hpp"
 
 namespace tokenring {
@@ -75,6 +76,17 @@ struct Remembered {
   std::string user;
   PasswordHash hash;
 };
+
+// Whether what is written depends on what is there.
+[[nodiscard]] inline bool changes_value(const Request& request) noexcept {
+  return request.verb() == Verb::kArithmetic ||
+         (request.verb() == Verb::kSet && request.store_mode >= StoreMode::kAppend);
+}
+
+// Whether a delete left it a moment ago.
+[[nodiscard]] inline bool is_tombstone(const OpenResult& opened) noexcept {
+  return opened.outcome == OpenOutcome::kExpired && opened.header.control;
+}
 
 // What a node says of an item that is not there, in the words that fit the request.
 [[nodiscard]] inline Reply miss_of(Command command) noexcept {

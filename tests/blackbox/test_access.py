@@ -1,70 +1,13 @@
-"""Who a client is and what it may: logins as memcached -Y has them, rights, keys of one's own, quotas."""
+"""Who a client is and what it may: logins as memcached -Y has them, rights, keys of one's own."""
 import os
 import random
-import select
 import subprocess
 import tempfile
 import unittest
 
-from harness import BINARY, SLOW, Case, Wire, free_port
+from guarded import DENIED, FAILED, UNKNOWN, Access, login, passwd
+from harness import BINARY, SLOW, Wire, free_port
 from sealed import KeyFile
-
-DENIED = b"CLIENT_ERROR access denied\r\n"
-UNKNOWN = b"CLIENT_ERROR unauthenticated\r\n"
-FAILED = b"CLIENT_ERROR authentication failure\r\n"
-LIMITED = b"SERVER_ERROR rate limited\r\n"
-
-
-def login(user, password):
-    value = b"%s %s" % (user, password)
-    return b"set login 0 0 %d\r\n%s\r\n" % (len(value), value)
-
-
-def passwd(user, password, iterations=1000):
-    """A line with a salted hash."""
-    return subprocess.run([BINARY, "passwd", "--iterations", str(iterations), user], input=password + "\n",
-                          capture_output=True, check=True, text=True).stdout
-
-
-class Access(Case):
-    def file(self, text, mode=0o600):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        path = os.path.join(folder.name, "file")
-        self.rewrite(path, text, mode)
-        return path
-
-    @staticmethod
-    def rewrite(path, text, mode=0o600):
-        with open(path + ".new", "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(path + ".new", mode)
-        os.replace(path + ".new", path)
-
-    @staticmethod
-    def config(address, nodes, users, more):
-        names = ", ".join(f'"{node.address}"' for node in nodes) or '"embedded"'
-        auth = f'[auth]\nfile = "{users}"\n' if users else ""
-        return f'listen = {{ address = "{address}", identify = true }}\n{auth}' \
-               f'[pools.main]\nnodes = [{names}]\n{more}'
-
-    def guarded(self, nodes, users, more, **options):
-        port = free_port()
-        proxy = self.proxy(config=self.config(f"127.0.0.1:{port}", nodes, users, more), port=port, **options)
-        proxy.users, proxy.nodes = users, nodes
-        return proxy
-
-    def reconfigure(self, proxy, more):
-        proxy.configure(self.config(proxy.address, proxy.nodes, proxy.users, more))
-        return proxy.ask("reload")
-
-    def client(self, proxy, user=None, password=b"pw"):
-        wire = self.wire(proxy)
-        if user:
-            wire.send(login(user, password))
-            self.assertEqual(wire.line(), b"STORED\r\n")
-        return wire
-
 
 class Logins(Access):
     PIECES = [
@@ -399,54 +342,6 @@ isolate = true
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("--listen: 127.0.0.1:1 is not in", done.stderr)
-
-
-class Quotas(Access):
-    def start(self, quota):
-        more = f'[[identities]]\nname = "app"\nallow = [{{ rights = ["read", "write"] }}]\n{quota}\n'
-        return self.guarded([self.memcached()], self.file("app:pw\n"), more)
-
-    def test_requests(self):
-        client = self.client(self.start('requests_per_second = 1\nburst = "3s"'), b"app")
-        client.send(b"set a 0 0 1\r\nx\r\n" + b"get a\r\n" * 3 + b"set a 0 0 1\r\ny\r\nset a 0 0 1 noreply\r\nz\r\nget a\r\nmn\r\n")
-        self.assertEqual(client.until(b"MN\r\n"), b"STORED\r\n" + b"VALUE a 0 1\r\nx\r\nEND\r\n" * 3 + LIMITED * 2 + b"MN\r\n")
-
-    def test_bytes(self):
-        client = self.client(self.start('bytes_per_second = 1000\nburst = "1s"'), b"app")
-        client.send(b"set a 0 0 90000\r\n" + b"x" * 90000 + b"\r\n")
-        first = client.line()
-        self.ask(client, b"get a\r\n", LIMITED)
-        self.assertIn(first, (b"STORED\r\n", LIMITED))
-
-    def test_negative_values(self):
-        more = ('[[identities]]\nname = "app"\nallow = [{ rights = ["read", "write", "stats"] }]\n'
-                'negative_per_second = 1\nburst = "3s"\n[[namespaces]]\nprefix = "t:"\nttl_from_token = true\n')
-        client = self.client(self.guarded([self.memcached()], self.file("app:pw\n"), more), b"app")
-        no = b'{"active":false}'
-        client.send(b"".join(b"set t:%d 0 0 %d\r\n%s\r\n" % (n, len(no), no) for n in range(6)) +
-                    b"set t:yes 0 0 15\r\n{\"active\":true}\r\nset other 0 0 %d\r\n%s\r\nmn\r\n" % (len(no), no))
-        self.assertEqual(client.until(b"MN\r\n"), b"STORED\r\n" * 8 + b"MN\r\n")
-        for n, there in enumerate([True] * 4 + [False] * 2):
-            self.assertEqual(client.get(b"t:%d" % n), no if there else None)
-        self.assertEqual([client.get(b"t:yes"), client.get(b"other")], [b'{"active":true}', no])
-        self.assertIn(b"STAT t::negatives_refused 2\r\n", client.command(b"stats namespaces\r\n"))
-
-    def test_connections(self):
-        proxy = self.start("connections = 2")
-        first, _ = self.client(proxy, b"app"), self.client(proxy, b"app")
-        third = self.client(proxy)
-        third.send(login(b"app", b"pw"))
-        self.assertEqual(third.line(), LIMITED)
-        third.send(b"get a\r\n")
-        self.assertEqual(third.line(), UNKNOWN)
-        first.close()
-        for _ in range(1000):
-            third.send(login(b"app", b"pw"))
-            reply = third.line()
-            if reply == b"STORED\r\n":
-                break
-            select.select([], [], [], 0.01)
-        self.assertEqual(reply, b"STORED\r\n")
 
 
 if __name__ == "__main__":

@@ -264,6 +264,33 @@ class Herds(IntrospectionCase):
             self.assertEqual(client.until(b"END\r\n"), expected)
         self.assertEqual(self.asked("hot"), 2)
 
+    def test_with_a_lease_they_ask_once_by_all_proxies(self):
+        a, b = self.start('coalesce = true\nherd_wait = "10s"\n', proxies=2, options=("--workers", "2"))
+        self.authority.gate.clear()
+        said = self.says("hot", {"active": True})
+        clients = [self.wire(self.proxies[n % 2]) for n in range(1000)]
+        for client in clients:
+            client.send(b"get %shot\r\n" % SPACE)
+        eventually(lambda: sum(self.tallies(wire)["gets_waited"] for wire in (a, b)) > 1)
+        self.authority.gate.set()
+        expected = b"VALUE %shot 0 %d\r\n%s\r\nEND\r\n" % (SPACE, len(said), said)
+        for client in clients:
+            self.assertEqual(client.until(b"END\r\n"), expected)
+        self.assertEqual(self.asked("hot"), 1)
+
+    def test_who_waits_in_vain_asks_for_himself(self):
+        a, b = self.start('herd_wait = "200ms"\n', proxies=2)
+        self.authority.say["t"] = 500
+        line = b"get %st\r\n" % SPACE
+        self.ask(a, line, b"END\r\n")
+        good = self.says("t", {"active": True})
+        value = b"VALUE %st 0 %d\r\n%s\r\nEND\r\n" % (SPACE, len(good), good)
+        self.ask(b, line, value)  # The lease was the other one's.
+        self.ask(b, line, value)
+        self.ask(a, line, value)
+        self.assertEqual(self.asked("t"), 2)
+        self.assertEqual(self.tallies(b)["gets_waited"], 1)
+
     def test_more_than_may_be_asked_at_once_wait(self):
         (a,) = self.start(endpoint=FOREVER + "concurrent_max = 2\n")
         self.authority.gate.clear()

@@ -12,10 +12,16 @@ TokenRules asking(Revocation revocation = Revocation::kNone) {
   return {.revocation = revocation, .negative_ttl_s = 5, .asks = 0};
 }
 
-// A world with somebody to ask.
-std::unique_ptr<World> asking_world(TokenRules rules = asking(),
+TokenRules asking_herd(Revocation revocation = Revocation::kNone) {
+  TokenRules rules = asking(revocation);
+  rules.herd_wait_ms = 400;
+  return rules;
+}
+
+// A world with somebody to ask; `beside`: of the same node.
+std::unique_ptr<World> asking_world(TokenRules rules = asking(), World* beside = nullptr,
                                     std::shared_ptr<const AuditRules> audit = nullptr) {
-  auto world = std::make_unique<World>(rules);
+  auto world = beside == nullptr ? std::make_unique<World>(rules) : beside->another();
   auto snapshot = std::make_shared<Snapshot>(world->rig().snapshot());
   Introspection endpoint;
   endpoint.timeout_ms = 500;
@@ -43,6 +49,14 @@ void answer(World& world, const std::string* with, bool may_store = true) {
   world.rig().questions().erase(world.rig().questions().begin());
   world.rig().engine().fills().answer(question.id, with, may_store, world.rig().now());
   world.run();
+}
+
+// Time passes, and the node answers meanwhile.
+void pass(World& world, std::int64_t ms) {
+  for (std::int64_t n = 0; n < ms; n += 10) {
+    world.rig().advance(10);
+    world.run();
+  }
 }
 
 std::string said(World& world, unsigned client = 0) {
@@ -86,7 +100,7 @@ TEST_CASE(
     "the audit log is told how a read was answered, and of guesses, but of no store of ours") {
   AuditRules rules;
   rules.reads = AuditRules::kAll;
-  const auto world = asking_world(asking(), std::make_shared<const AuditRules>(rules));
+  const auto world = asking_world(asking(), nullptr, std::make_shared<const AuditRules>(rules));
   const std::string no = R"({"active":false})";
   const auto told = [&] {
     std::vector<std::string> reasons;
@@ -192,13 +206,72 @@ TEST_CASE("a first fill makes its group's marker, unless it is revoked meanwhile
   }
 }
 
-TEST_CASE("every step of a fill may fail, and nothing is left") {
+TEST_CASE("of proxies with a herd one asks, and the others wait for what it stores") {
   for (const Revocation how : {Revocation::kNone, Revocation::kGeneration}) {
+    const auto world = asking_world(asking_herd(how));
+    const auto other = asking_world(asking_herd(how), world.get());
+    CHECK(world->ask("get {u}:t\r\n") == "");
+    for (unsigned n = 1; n < 5; ++n) CHECK(world->ask("get {u}:t\r\n", n) == "");
+    for (unsigned n = 0; n < 5; ++n) CHECK(other->ask("gets {u}:t\r\n", n) == "");
+    pass(*other, 200);
+    CHECK(world->rig().questions().size() == 1);
+    CHECK(other->rig().questions().empty());
+    answer(*world, &kYes);
+    for (unsigned n = 0; n < 5; ++n) CHECK(said(*world, n) == value_of("{u}:t") + "END\r\n");
+    pass(*other, 100);
+    for (unsigned n = 0; n < 5; ++n) CHECK(said(*other, n).starts_with("VALUE {u}:t 0 "));
+    CHECK(other->rig().questions().empty());
+    CHECK(world->ask("get {u}:t\r\nmg {u}:t t\r\n") == value_of("{u}:t") + "END\r\nHD t300\r\n");
+    world->check_nothing_is_left();
+    other->check_nothing_is_left();
+  }
+}
+
+TEST_CASE("who waits in vain for another proxy's answer asks for himself") {
+  const auto world = asking_world(asking_herd());
+  const auto other = asking_world(asking_herd(), world.get());
+  CHECK(world->ask("get t\r\n") == "");
+  CHECK(other->ask("get t\r\n") == "");
+  answer(*world, nullptr);
+  CHECK(said(*world) == "END\r\n");  // And its lease is left to expire.
+  pass(*other, 390);
+  CHECK(other->rig().questions().empty());
+  pass(*other, 200);
+  CHECK(other->rig().questions().size() == 1);
+  CHECK(other->ask("get t\r\n", 1) == "");  // Joins, and does not wait.
+  CHECK(world->ask("mg t v\r\n") == "");    // Heeds no lease.
+  CHECK(world->rig().questions().size() == 1);
+  answer(*other, &kYes);
+  CHECK(said(*other) == value_of("t") + "END\r\n");
+  CHECK(said(*other, 1) == value_of("t") + "END\r\n");
+  answer(*world, nullptr);
+  CHECK(said(*world) == "EN\r\n");
+  CHECK(world->ask("get t\r\n") == value_of("t") + "END\r\n");
+  world->check_nothing_is_left();
+  other->check_nothing_is_left();
+}
+
+TEST_CASE("a lease that nobody fills ends") {
+  const auto world = asking_world(asking_herd());
+  CHECK(world->ask("get t\r\n") == "");
+  answer(*world, nullptr);
+  CHECK(said(*world) == "END\r\n");
+  world->rig().advance(3'000);
+  CHECK(world->ask("get t\r\n") == "");
+  CHECK(world->rig().questions().size() == 1);  // At once.
+  answer(*world, &kYes);
+  CHECK(said(*world) == value_of("t") + "END\r\n");
+  world->check_nothing_is_left();
+}
+
+TEST_CASE("every step of a fill may fail, and nothing is left") {
+  for (const TokenRules& rules : {asking(), asking(Revocation::kGeneration), asking_herd(),
+                                  asking_herd(Revocation::kGeneration)}) {
     for (const Trouble& trouble : troubles()) {
       for (int at = 0; at < 10; ++at) {
         CAPTURE(trouble.name);
         CAPTURE(at);
-        const auto world = asking_world(asking(how));
+        const auto world = asking_world(rules);
         Rig& rig = world->rig();
         rig.client_send(0, "get {u}:t\r\nmn\r\n");
         rig.turn();
