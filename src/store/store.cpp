@@ -3,7 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cstring>  // With explicit_bzero.
 #include <new>
 
 #include "base/assert.hpp"
@@ -44,9 +44,10 @@ std::size_t limited(std::size_t bytes_max) noexcept {
 
 }  // namespace
 
-Store::Store(std::size_t bytes_max, std::uint64_t hash_seed)
+Store::Store(std::size_t bytes_max, std::uint64_t hash_seed, bool wipes)
     : bytes_max_(limited(bytes_max)),
       hash_seed_(hash_seed),
+      wipes_(wipes),
       memory_(new_region(bytes_max_)),
       buckets_(reinterpret_cast<Ref*>(memory_.get()), layout_of(bytes_max_).buckets),
       arena_(memory_.get() + layout_of(bytes_max_).table_bytes(),
@@ -99,7 +100,7 @@ Item* Store::allocate(const HashedKey& key, std::size_t value_size, const Item* 
 }
 
 Ref Store::make_room(std::uint32_t granules, const Item* keep, std::uint32_t now) noexcept {
-  sweep(keep, now);
+  sweep(keep, now, kSweptBuckets);
   Ref ref = arena_.allocate(granules);
   for (int i = 0; ref == 0 && i < kInOrderEvictionsMax; ++i) {
     Item* victim = policy_.victim(keep);
@@ -139,8 +140,8 @@ Ref Store::evict(Item& item, std::uint32_t now) noexcept {
   return unlink(item);
 }
 
-void Store::sweep(const Item* keep, std::uint32_t now) noexcept {
-  for (std::size_t i = 0; i < kSweptBuckets; ++i) {
+void Store::sweep(const Item* keep, std::uint32_t now, std::size_t buckets) noexcept {
+  for (std::size_t i = 0; i < buckets; ++i) {
     sweep_cursor_ = sweep_cursor_ + 1 < buckets_.size() ? sweep_cursor_ + 1 : 0;
     for (Ref ref = buckets_[sweep_cursor_]; ref != 0;) {
       Item& item = item_at(arena_, ref);
@@ -171,10 +172,12 @@ Ref Store::unlink(Item& item) noexcept {
   while (*link != ref) link = &item_at(arena_, *link).hash_next;
   *link = item.hash_next;
   policy_.leave(item);
+  if (wipes_) ::explicit_bzero(item.value_bytes().data(), item.value_size);
   return arena_.release(ref);
 }
 
 void Store::clear() noexcept {
+  TR_ASSERT(!wipes_);
   std::fill(buckets_.begin(), buckets_.end(), 0);
   policy_.clear();
   arena_.reset();

@@ -42,8 +42,9 @@ class Store {
   static constexpr std::size_t kBytesMin = std::size_t{64} << 10;
   static constexpr std::size_t kBytesMax = Arena::kBytesMax;
 
-  // `bytes_max` is moved into the two limits above. Throws std::bad_alloc.
-  Store(std::size_t bytes_max, std::uint64_t hash_seed);
+  // `bytes_max` is moved into the two limits above. `wipes`: values that go leave nothing behind.
+  // Throws std::bad_alloc.
+  Store(std::size_t bytes_max, std::uint64_t hash_seed, bool wipes = false);
 
   [[nodiscard]] HashedKey hashed(std::string_view key) const noexcept;
   // The live item of that key, or null. Removes it when it is expired.
@@ -63,7 +64,12 @@ class Store {
   void link(Item& item, Place place) noexcept;
   // Removes and frees an item. Returns the place for what replaces it: a write counts as a hit.
   Place remove(Item& item) noexcept;
-  void clear() noexcept;
+  void clear() noexcept;  // REQUIRES: it does not wipe.
+  // Removes the expired items of the next `buckets` of the table.
+  void remove_expired(std::size_t buckets, std::uint32_t now) noexcept {
+    sweep(nullptr, now, buckets);
+  }
+  [[nodiscard]] std::size_t buckets() const noexcept { return buckets_.size(); }
 
   // Counts a read.
   static void hit(Item& item, std::uint32_t now) noexcept;
@@ -90,7 +96,7 @@ class Store {
   [[nodiscard]] Ref evict_around(Item& victim, std::uint32_t granules, const Item* keep,
                                  std::uint32_t now) noexcept;
   Ref evict(Item& item, std::uint32_t now) noexcept;
-  void sweep(const Item* keep, std::uint32_t now) noexcept;
+  void sweep(const Item* keep, std::uint32_t now, std::size_t buckets) noexcept;
   Ref unlink(Item& item) noexcept;
   [[nodiscard]] Ref& bucket_of(std::uint32_t hash) noexcept {
     return buckets_[static_cast<std::size_t>(hash * std::uint64_t{buckets_.size()} >> 32)];
@@ -98,6 +104,7 @@ class Store {
 
   std::size_t bytes_max_;
   std::uint64_t hash_seed_;
+  bool wipes_;
   std::unique_ptr<char, Free> memory_;
   std::span<Ref> buckets_;
   Arena arena_;
