@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -207,6 +208,14 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
                           .seal = space.seal,
                           .tokens = space.tokens,
                           .coalesce = space.coalesce});
+    if (space.near_bytes > 0) {
+      namespaces.back().near = {.bytes = space.near_bytes / worker_count(config),
+                                .ttl_ms = space.near_ttl_ms,
+                                .cache = static_cast<std::uint16_t>(namespaces.size() - 1)};
+      if (snapshot->near_epochs == nullptr)
+        snapshot->near_epochs = std::make_shared<NearEpochs>(
+            worker_count(config), std::uint64_t{std::random_device()()} << 32);
+    }
     if (const auto found = material.dictionaries.find(space.dictionary);
         found != material.dictionaries.end())
       namespaces.back().seal.dictionary = found->second;

@@ -118,6 +118,8 @@ struct NamespaceConfig {
   std::string fill;  // The name of one of Config::introspections; empty: nobody is asked.
   std::string fill_at;
   bool coalesce = false;
+  std::size_t near_bytes = 0;  // Of all workers; 0: there is no near cache.
+  std::int64_t near_ttl_ms = 0;
   bool flush_all = true;
   std::string identity;  // The name of one with keys of its own; empty: all that share keys.
 };

@@ -155,6 +155,22 @@ void check_tokens(const NamespaceDraft& draft, Errors& errors) {
     add(draft.negative_ttl_at, "negative_ttl", "has no effect without ttl_from_token");
 }
 
+void check_near(const NamespaceDraft& draft, Errors& errors) {
+  constexpr std::int64_t kRevocableTtlMs = 1000;
+  if (draft.near_at == Position{} || errors.any()) return;  // What it lacks may be misspelled.
+  const std::string key = draft.key + ".near";
+  if (draft.space.near_bytes == 0 || draft.near_ttl_at == Position{})
+    errors.add(draft.near_at, key,
+               "needs both; give { bytes = \"16MiB\", ttl = \"500ms\" }, or so");
+  else if (draft.space.tokens.one_time)
+    errors.add(draft.near_at, key, "would give one value out again, against one_time");
+  else if (draft.space.tokens.revokes() && draft.space.near_ttl_ms > kRevocableTtlMs)
+    errors.add(draft.near_ttl_at, key + ".ttl",
+               fmt::format("{} is how long what another proxy revoked would be given out; give at "
+                           "most 1s",
+                           duration_text(draft.space.near_ttl_ms * 1000)));
+}
+
 void check_flush_all(const Draft& draft, Errors& errors) {
   for (const std::string& address : draft.config.flush_all_at.value_or(std::vector<std::string>()))
     if (std::find(draft.config.listen.begin(), draft.config.listen.end(), address) ==
@@ -195,6 +211,7 @@ void check_namespaces(Draft& draft, Errors& errors) {
     check_pool_of(space, draft, errors);
     check_seal(space, draft, errors);
     check_tokens(space, errors);
+    check_near(space, errors);
     if (life.ttl_cap_s > 0 && life.ttl_default_s > life.ttl_cap_s) {
       const std::string cap = duration_text(life.ttl_cap_s * 1'000'000);
       errors.add(space.ttl_default_at, space.key + ".ttl_default",

@@ -53,6 +53,8 @@ struct NamespaceDraft {
   Position compress_at;
   Position dictionary_at;
   Position coalesce_at;
+  Position near_at;
+  Position near_ttl_at;
   Position negative_ttl_at;
   Position ttl_from_token_at;
   Position fill_at;

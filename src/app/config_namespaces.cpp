@@ -12,6 +12,8 @@ namespace {
 constexpr Range kSkewS{0, 3600};
 constexpr Range kGuardS{0, 3600};
 constexpr Range kHerdWaitMs{0, 10'000};
+constexpr Range kNearBytes{std::int64_t{64} << 10, std::int64_t{64} << 30};
+constexpr Range kNearTtlMs{1, 60'000};
 constexpr Range kLifeS{0, std::int64_t{3650} * 24 * 3600};
 // A node's key has 250 bytes; this leaves room for what may stand for the rest of a client's key.
 constexpr std::size_t kPrefixBytesMax = 128;
@@ -99,6 +101,26 @@ void read_dictionary(const Value& value, NamespaceDraft& draft) {
   draft.dictionary_at = value.position();
   take(value.text("the path of a file that `tokenring train-dictionary` made"),
        draft.space.dictionary);
+}
+
+constexpr std::array kNearRows{
+    Row<NamespaceDraft>{"bytes",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          take(value.bytes(kNearBytes), draft.space.near_bytes);
+                        }},
+    Row<NamespaceDraft>{"ttl",
+                        [](const Value& value, NamespaceDraft& draft) {
+                          draft.near_ttl_at = value.position();
+                          take(value.duration(TimeUnit::kMillisecond, kNearTtlMs),
+                               draft.space.near_ttl_ms);
+                        }},
+};
+
+void read_near(const Value& value, NamespaceDraft& draft) {
+  draft.near_at = value.position();
+  if (!value.is_table())
+    return value.fail("is no table; give { bytes = \"16MiB\", ttl = \"500ms\" }, or so");
+  read_table(value, kNearRows, draft);
 }
 
 constexpr std::array kNamespaceRows{
@@ -191,6 +213,7 @@ constexpr std::array kNamespaceRows{
                           draft.coalesce_at = value.position();
                           take(value.boolean(), draft.space.coalesce);
                         }},
+    Row<NamespaceDraft>{"near", read_near},
     Row<NamespaceDraft>{"flush_all",
                         [](const Value& value, NamespaceDraft& draft) {
                           take(value.boolean(), draft.space.flush_all);
@@ -220,6 +243,7 @@ void read_namespaces(const Value& value, Draft& draft) {
 
 void append_namespace_keys(std::vector<std::string>& keys) {
   append_keys("namespaces[].", kNamespaceRows, keys);
+  append_keys("namespaces[].near.", kNearRows, keys);
 }
 
 }  // namespace tokenring

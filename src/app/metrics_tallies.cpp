@@ -63,6 +63,10 @@ constexpr std::array kSpaceRows{
              "Touches that a node answered, by result.",
              {"result", "hit"}},
     SpaceRow{SpaceTally::kTouchMisses, {}, {}, {"result", "miss"}},
+    SpaceRow{SpaceTally::kNearHits, "tokenring_namespace_near_hits_total",
+             "Gets that were answered with what this proxy had kept."},
+    SpaceRow{SpaceTally::kNearMisses, "tokenring_namespace_near_misses_total",
+             "Gets that could have been, had it been there."},
     SpaceRow{SpaceTally::kFailures, "tokenring_namespace_requests_failed_total",
              "Requests that no node answered; a read may have been a miss to its client."},
     SpaceRow{SpaceTally::kCoalesced, "tokenring_namespace_gets_coalesced_total",
@@ -231,6 +235,22 @@ void tell_histogram(const CounterBoard& board, std::size_t kind, auto histogram_
                 static_cast<double>(sum_ns) / 1e9);
 }
 
+// Namespaces with a near cache only.
+void tell_near(const Snapshot& snapshot, std::span<const std::string> labels, Exposition& out) {
+  if (snapshot.near_epochs == nullptr) return;
+  const auto spaces = snapshot.namespaces.all();
+  const auto gauge = [&](std::string_view name, std::string_view help, auto value) {
+    out.family(name, Type::kGauge, help);
+    for (std::size_t n = 0; n < spaces.size(); ++n)
+      if (spaces[n].near.is_on()) out.sample({{"namespace", labels[n]}}, value(n));
+  };
+  gauge("tokenring_namespace_near_bytes", "Memory that the near cache's values occupy.",
+        [&](std::size_t n) { return snapshot.tallies->spaces.sum(n, SpaceTally::kNearBytes); });
+  gauge("tokenring_namespace_near_staleness_seconds",
+        "How old what is given out from the near cache may be, at most.",
+        [&](std::size_t n) { return static_cast<double>(spaces[n].near.ttl_ms) / 1000; });
+}
+
 }  // namespace
 
 void tell_nodes(const Snapshot& snapshot, Exposition& out) {
@@ -253,12 +273,13 @@ void tell_namespaces(const Snapshot& snapshot, Exposition& out) {
   for (const Namespace& space : snapshot.namespaces.all())
     labels.push_back(namespace_label(space.prefix));
   tell_rows(
-      kSpaceRows, kSpaceTallyNames, 0, "namespace", out,
+      kSpaceRows, kSpaceTallyNames, static_cast<std::size_t>(kFirstSpaceCount), "namespace", out,
       [&](std::size_t tally, Exposition::Label label) {
         if (static_cast<SpaceTally>(tally) == SpaceTally::kCapped) return;
         for (std::size_t n = 0; n < labels.size(); ++n)
           out.sample({{"namespace", labels[n]}, label}, snapshot.tallies->spaces.sum(n, tally));
       });
+  tell_near(snapshot, labels, out);
 }
 
 void tell_keys(const Snapshot& snapshot, Exposition& out) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/near.hpp"
 #include "policy/sealing.hpp"
 #include "policy/token_rules.hpp"
 #include "tokenring/units.hpp"
@@ -56,6 +57,7 @@ struct Namespace {
   std::uint16_t mark_bytes = 0;
   bool coalesce = false;    // Gets of one key that are in flight at once share one request.
   std::uint16_t place = 0;  // In the order of the file.
+  NearRules near = {};
 };
 
 // Finds a key's namespace by longest prefix, without allocating.

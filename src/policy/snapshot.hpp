@@ -118,6 +118,7 @@ struct Snapshot {
   Dictionaries dictionaries = {};
   bool has_blind_keys = false;
   bool has_revocation = false;
+  std::shared_ptr<NearEpochs> near_epochs = nullptr;  // Where a namespace has `near`.
   // Who is asked of tokens that no node has, in the order of the file.
   std::vector<std::shared_ptr<const Introspection>> introspections = {};
   std::shared_ptr<Tallies> tallies = nullptr;         // Null: nothing is tallied.

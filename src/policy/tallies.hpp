@@ -30,8 +30,11 @@ class Tally {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// X(enumerator, name): by namespace.
+// X(enumerator, name): by namespace. kNearBytes is of the moment, the others are counts.
 #define TOKENRING_SPACE_TALLIES(X)       \
+  X(kNearBytes, "near_bytes")            \
+  X(kNearHits, "near_hits")              \
+  X(kNearMisses, "near_misses")          \
   X(kGets, "cmd_get")                    \
   X(kHits, "get_hits")                   \
   X(kMisses, "get_misses")               \
@@ -119,6 +122,7 @@ enum class IntrospectionTally : std::uint8_t { TOKENRING_INTROSPECTION_TALLIES(X
 #undef X
 enum class LatencyStep : std::uint8_t {};  // See latency_steps.hpp.
 enum class TimeTally : std::uint8_t {};    // See TimeCounts, there.
+inline constexpr SpaceTally kFirstSpaceCount = SpaceTally::kNearHits;
 inline constexpr NodeTally kFirstNodeCount = NodeTally::kRequests;
 
 #define X(enumerator, name) std::string_view(name),

@@ -208,6 +208,7 @@ void Engine::tick(Now now) noexcept {
   }
   if (!herd_.empty()) wake_herd();
   fills_.expire();
+  near_.sweep();
   if (now.instant >= next_publish_) {
     next_publish_ = now.instant.plus_ms(kPublishMs);
     publish();

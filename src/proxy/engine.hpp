@@ -76,8 +76,7 @@ class Engine {
   // Ends each client that has asked for nothing and been silent for kDrainQuietMs; at `at_once`
   // also those that have not been silent.
   void drain_clients(bool at_once, Now now) noexcept;
-  // Ends every client as soon as it has been sent what it asked for so far. What it sent of a
-  // further request is not served.
+  // Ends every client once it has been sent what it asked for; nothing further is served.
   void end_clients() noexcept;
   // Long enough that hardly a client's next request meets the end of its connection on the way.
   static constexpr std::int64_t kDrainQuietMs = 1'000;
@@ -119,8 +118,7 @@ class Engine {
   [[nodiscard]] std::size_t client_count() const noexcept {
     return clients_.live() - fills_.clients();
   }
-  // By how much the owner's `instant` is behind the time that all workers share, for it leaves out
-  // what the worker stood still.
+  // How far the owner's `instant` is behind all workers' time: it leaves out what it stood still.
   void set_lag(std::int64_t ns) noexcept { lag_ns_ = ns; }
   // Requests that nodes owe an answer.
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
@@ -133,8 +131,8 @@ class Engine {
  private:
   friend class EngineAudit;
   friend class EngineFill;
-  // serve: from a client's bytes to a node's (engine_serve.cpp, engine_gets.cpp, engine_send.cpp,
-  // engine_route.cpp).
+  friend class EngineNear;
+  // serve: from a client's bytes to a node's (engine_serve.cpp, _gets, _send, _route).
   [[nodiscard]] std::size_t serve_input(Client& client, ClientId id, std::string_view in) noexcept;
   [[nodiscard]] std::size_t serve_one(Client& client, ClientId id, std::string_view in) noexcept;
   [[nodiscard]] std::size_t serve_keys(Client& client, ClientId id, std::string_view in) noexcept;
@@ -440,6 +438,7 @@ class Engine {
   Outbox outbox_;
   EngineAudit audit_{*this};
   EngineFill fills_{*this};
+  EngineNear near_{*this};
 };
 
 }  // namespace tokenring

@@ -42,6 +42,7 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   adopt_tallies();
   adopt_keys();
   adopt_identities();
+  near_.adopt();
   leaders_.clear();  // What was not told apart until now may be from now on.
   gets_may_fail_ = snapshot_->namespaces.find({}) == nullptr;
   link_table_.clear();

@@ -126,6 +126,7 @@ bool Engine::fill_if_wanted(std::uint32_t index, const Reply& reply, Buffer* who
 
 bool Engine::fill_shown(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
   Slot& slot = slots_[index];
+  if (slot.near_reads) near_.learn(index, reply);
   count_reply(slot, reply);
   const bool in_group = slot.group != Slot::Group::kNone;
   if (reply.is_error() && (in_group || (slot.miss_on_failure && is_text(slot)))) {

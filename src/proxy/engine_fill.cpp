@@ -260,6 +260,7 @@ std::int64_t EngineFill::store(const Fill& fill, std::string_view answer) noexce
   Slot& slot = engine_.slots_[index];
   slot.space = asked.space;
   slot.swallows_reply = true;
+  if (space.near.is_on()) engine_.near_.begin_write(slot, space, fill.key);
   slot.sealing = engine_.sealings_.insert().index;
   engine_.sealings_[slot.sealing].be_of_key(from);
   if (from.marker != kNoSlot) ++engine_.markers_[from.marker].users;

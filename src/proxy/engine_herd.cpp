@@ -51,6 +51,8 @@ std::optional<Reply> Engine::as_text(std::uint32_t index, const Reply& reply,
       wait_in_herd(index))
     return std::nullopt;
   if (is_stub || find_flag(reply.rest, 'W') == "W") return miss;
+  // What is stale is good until somebody has fetched it anew, which nobody here will see.
+  slots_[index].near_reads &= find_flag(reply.rest, 'X') != "X";
   rest.assign(flag_value(reply.rest, 'f')).append(" 0 ").append(flag_value(reply.rest, 'c'));
   Reply text = reply;
   text.code = ReplyCode::kTextValue;

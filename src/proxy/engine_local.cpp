@@ -50,6 +50,7 @@ void Engine::serve_fan_out(Client& client, ClientId id, const Request& request,
     slot.last_of_group = backend + 1 == backends;
     slot.plain_reply = true;
     slot.swallows_reply = true;
+    if (slot.writes()) near_.begin_write_to_all(slot);
     Link& link = link_of(backend, id);
     if (link.takes_requests()) {
       send_line(link, line, index);

@@ -25,12 +25,11 @@ constexpr std::string_view kCrLf = "\r\n";
 // A marker outlives what hangs on it by this much.
 constexpr std::int64_t kMarkerSlackS = 60;
 
-// What names a key's group: its hash tag, else the whole key.
-std::string_view group_of(std::string_view key, const Pool& pool) {
+}  // namespace
+
+std::string_view group_of(std::string_view key, const Pool& pool) noexcept {
   return hashed_part(key, pool.group_ends());
 }
-
-}  // namespace
 
 std::uint64_t Tickets::whose(ClientId client, std::uint16_t series, std::string_view key) noexcept {
   const std::uint64_t seed =

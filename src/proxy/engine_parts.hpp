@@ -9,6 +9,7 @@
 #include "proxy/counters.hpp"
 #include "proxy/engine_audit.hpp"
 #include "proxy/engine_fill.hpp"
+#include "proxy/engine_near.hpp"
 #include "proxy/latency.hpp"
 #include "proxy/slot.hpp"
 #include "proxy/stats_sum.hpp"

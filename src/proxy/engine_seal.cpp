@@ -250,6 +250,7 @@ OpenResult Engine::open_value(const Slot& slot, std::uint32_t client_flags, std:
     if (result.outcome != OpenOutcome::kExpired) tell_unopened(slot, result.outcome);
     return result;
   }
+  sealings_[slot.sealing].exp = result.header.exp;
   count_in_space(slot.space, SpaceTally::kOpened);
   count_opened_by(result.header.key_id);
   if (!result.header.zstd) {

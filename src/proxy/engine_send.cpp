@@ -61,6 +61,7 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
   if ((has_owner || who_ != nullptr) && !may_use(request, s, *space))
     return deny(id, request, *space, item_key, slot);
   s.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());
+  if (space->near.is_on() && near_.serve(request, *space, item_key, slot)) return;
   Plan plan{.node_key = key, .key_is_base64 = request.key_is_base64};
   const bool seals = space->seal.seals();
   const Target target =

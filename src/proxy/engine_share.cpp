@@ -50,7 +50,9 @@ bool Engine::follow(Link& link, const Request& request, std::string_view item_ke
         leader.context.key == slot.context.key && leader.context.command == request.command &&
         leader.context.flags == request.flags &&
         leader.context.key_is_base64 == request.key_is_base64 &&
+        leader.near_epoch == slot.near_epoch &&
         (place.departures == departures_ || !promises_to_see_all(rules_of_tokens(slot)))) {
+      slot.near_reads = false;  // It was not asked for when it came, but before.
       slot.sent = now_.instant;
       slot.turn = turn_;
       wait_for(index, place.slot);

@@ -75,6 +75,7 @@ void Engine::pop_front(Client& client) noexcept {
 }
 
 void Engine::release(std::uint32_t index) noexcept {
+  if (slots_[index].near_writes) near_.end_write(slots_[index]);
   const std::uint32_t sealing = slots_[index].sealing;
   if (sealing != kNoSlot) {
     const std::uint32_t marker = sealings_[sealing].marker;

@@ -185,12 +185,19 @@ std::string Engine::namespace_stats() const {
   std::string text;
   if (snapshot_->tallies != nullptr) {
     const auto spaces = snapshot_->namespaces.all();
-    for (std::size_t n = 0; n < spaces.size(); ++n)
+    for (std::size_t n = 0; n < spaces.size(); ++n) {
+      if (who_ != nullptr && !who_->may(n, Rights::kStats)) continue;
+      const std::string name = spaces[n].prefix.empty() ? "-" : spaces[n].prefix;
+      const SpaceTallies& tallies = snapshot_->tallies->spaces;
       for (std::size_t i = 0; i < kSpaceTallyNames.size(); ++i)
-        if (who_ == nullptr || who_->may(n, Rights::kStats))
-          text +=
-              fmt::format("STAT {}:{} {}\r\n", spaces[n].prefix.empty() ? "-" : spaces[n].prefix,
-                          kSpaceTallyNames[i], snapshot_->tallies->spaces.sum(n, i));
+        text += fmt::format("STAT {}:{} {}\r\n", name, kSpaceTallyNames[i], tallies.sum(n, i));
+      if (!spaces[n].near.is_on()) continue;
+      const std::uint64_t hits = tallies.sum(n, SpaceTally::kNearHits);
+      const std::uint64_t all = hits + tallies.sum(n, SpaceTally::kNearMisses);
+      text +=
+          fmt::format("STAT {}:near_hit_percent {}\r\nSTAT {}:near_staleness_ms {}\r\n", name,
+                      hits * 100 / std::max<std::uint64_t>(1, all), name, spaces[n].near.ttl_ms);
+    }
   }
   return text + "END\r\n";
 }
@@ -245,6 +252,7 @@ std::string Engine::latency_stats() const {
 void Engine::publish() noexcept {
   options_.counters->set(Counter::kBufferBytes, pool_.bytes_lent());
   if (snapshot_->tallies == nullptr) return;
+  near_.publish();
   NodeTallies& nodes = snapshot_->tallies->nodes;
   for (std::uint32_t backend = 0; backend < snapshot_->backend_count(); ++backend) {
     if (!nodes.has(options_.worker, backend)) return;

@@ -15,6 +15,11 @@
 
 namespace tokenring {
 
+struct Pool;
+
+// What names a key's group: its hash tag, else the whole key.
+[[nodiscard]] std::string_view group_of(std::string_view key, const Pool& pool) noexcept;
+
 // A marker's envelope: a generation and one byte.
 inline constexpr std::size_t kMarkerBytes = sealed_size(1, true);
 inline constexpr char kMarkerCreated = 'c';

@@ -100,6 +100,7 @@ struct Sealing {
   bool wants_flags = false;       // and f.
   bool drops_value = false;       // The token is over already: what is stored is empty.
   std::uint32_t value_bytes = 0;  // Of what was sealed, before it was packed.
+  std::uint32_t exp = 0;          // Of what was opened last; see EnvelopeHeader.
   SealOptions options;
   Change change;
 

@@ -44,6 +44,8 @@ struct Slot {
   Instant deadline;
   std::uint32_t turn = 0;          // Of the engine, in which it was sent.
   std::uint16_t space = kNoSpace;  // Of its key: index into NamespaceTable::all().
+  std::uint16_t near_place = 0;    // Where its namespace has `near`: of its key in NearEpochs,
+  std::uint32_t near_epoch = 0;    // and what a read found there when it was sent.
   std::uint32_t opaque = 0;
 
   bool in_client = false;
@@ -61,6 +63,8 @@ struct Slot {
   bool answered = false;      // Its VALUE was there; the line's END is still to come.
   bool closes_batch = false;  // An mn of ours; see Engine::link_output().
   bool failed = false;        // Filled by a failure that its group has to tell.
+  bool near_reads = false;    // What it is answered may be kept; see EngineNear.
+  bool near_writes = false;   // Counted as a write under way at `near_place`.
   WireError error = WireError::kError;
 
   Group group = Group::kNone;

@@ -39,9 +39,13 @@ std::shared_ptr<const Snapshot> make_snapshot(const EngineRigOptions& options) {
   std::vector<NodeSpec> nodes;
   for (unsigned i = 0; i < options.nodes; ++i) nodes.push_back({fmt::format("node-{}:11211", i)});
   made->pools.push_back({"default", nodes, Ring::make(nodes, {}).value(), {}, 0});
-  made->namespaces = NamespaceTable({Namespace{}});
-  if (!options.seals) return made;
   Namespace space;
+  if (options.near) {
+    space.near = {.bytes = std::size_t{1} << 20, .ttl_ms = 60'000};
+    made->near_epochs = std::make_shared<NearEpochs>(1, 1);
+  }
+  made->namespaces = NamespaceTable({space});
+  if (!options.seals) return made;
   space.prefix = "h";
   space.life.max_age_s = 600;
   space.life.token_life = TokenLife::kFollow;

@@ -21,6 +21,7 @@ struct EngineRigOptions {
   bool seals = false;
   bool compresses = false;  // There.
   bool revokes = false;     // There.
+  bool near = false;        // Values are kept: all, or those that are sealed.
 };
 
 class EngineRig {

@@ -79,3 +79,19 @@ TEST_CASE("neither does one in a sealed namespace") {
   EngineRig rig({.seals = true, .compresses = true});
   check_allocates_nothing(rig, requests);
 }
+
+TEST_CASE("neither does one that is answered with what is kept near") {
+  const std::vector<std::string> requests = {
+      "get hit\r\n",          "get hit miss hit2\r\n",     "mg hit v f s k Oabc\r\n",
+      "mg hit v q\r\nmn\r\n", repeated("get hit\r\n", 16), "set hk 0 60 3\r\nabc\r\nget hk\r\n",
+      "get hk\r\n",           "mg hk v f s k Oabc\r\n",    "delete hk\r\n",
+  };
+  for (const bool seals : {false, true}) {
+    EngineRig rig({.seals = seals, .near = true});
+    static_cast<void>(rig.ask("set hk 0 60 3\r\nabc\r\n"));
+    check_allocates_nothing(rig, requests);
+    static_cast<void>(rig.ask("get hk\r\n"));
+    static_cast<void>(rig.ask("get hk\r\n"));
+    CHECK(rig.nodes_asked() == 0);
+  }
+}

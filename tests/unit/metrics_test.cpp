@@ -43,6 +43,7 @@ nodes = ["127.0.0.1:1"]
 [[namespaces]]
 prefix = "s:"
 pool = "a"
+near = { bytes = "1MiB", ttl = "250ms" }
 [[namespaces]]
 prefix = ""
 pool = "b"
@@ -183,6 +184,16 @@ TEST_CASE("every counter and tally is told") {
     CHECK(text.find(is_response ? " 1.5000015\n" : fmt::format(" {}\n", 3'000'000 + i)) !=
           std::string::npos);
   }
+}
+
+TEST_CASE("a near cache tells how large it is and how old its values may be") {
+  Scene scene;
+  SpaceTallies& spaces = scene.state.snapshot->tallies->spaces;
+  spaces.at(0, 0).set(SpaceTally::kNearBytes, 3);
+  spaces.at(1, 0).set(SpaceTally::kNearBytes, 4);
+  CHECK(scene.value(R"(tokenring_namespace_near_bytes{namespace="s:"})") == "7");
+  CHECK(scene.value(R"(tokenring_namespace_near_bytes{namespace="-"})") == "none");
+  CHECK(scene.value(R"(tokenring_namespace_near_staleness_seconds{namespace="s:"})") == "0.25");
 }
 
 TEST_CASE("workers are added up") {
