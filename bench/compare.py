@@ -29,7 +29,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--secs", type=int, default=5, help="seconds per run")
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="default: %(default)s")
-    parser.add_argument("--peers", help="of tokenring,workers2,sealed,tls,revocable,mcproxy,twemproxy,haproxy,memcached; default: all found")
+    parser.add_argument("--peers", help="of tokenring,workers2,sealed,tls,revocable,near,mcproxy,twemproxy,haproxy,memcached; default: all found")
     parser.add_argument("--quick", action="store_true", help="2 rounds of 2 s: p1-100, p16-100, mget10-100")
     parser.add_argument("--load", choices=("auto", "own", "memtier"), default="auto",
                         help="load driver; auto: memtier_benchmark when on PATH, else bench/load")
@@ -161,7 +161,8 @@ def over(title, runs, options, above, below):
 
 def ratios(runs, options):
     lines = []
-    for peer, other in (("sealed", "tokenring"), ("tls", "tokenring"), ("workers2", "tokenring"), ("revocable", "sealed")):
+    for peer, other in (("sealed", "tokenring"), ("tls", "tokenring"), ("workers2", "tokenring"), ("revocable", "sealed"),
+                        ("near", "memcached"), ("near", "tokenring")):
         lines += over(f"{peer} over {other}", runs, options, (peer, None), (other, None))
     for name in options.workloads:
         if WORKLOADS[name].idle:

@@ -28,7 +28,7 @@ class Workload:
         self.size, self.mget, self.keys, self.idle = size, mget, keys, idle
 
     def describe(self):
-        kind = f"{self.mget}-key gets" if self.mget > 1 else f"{self.sets} set : {self.gets} get"
+        kind = f"{self.mget}-key gets" if self.mget > 1 else f"{self.sets} set : {self.gets} get" if self.sets else "gets"
         more = f", {self.idle} more clients are idle" if self.idle else ""
         return f"{self.clients} clients x {self.pipeline} in flight, {kind}, {self.size} B values{more}"
 
@@ -45,6 +45,8 @@ WORKLOADS = {
     "c1-100": Workload(1, 1, 1, 10, 100),
     "c5-100": Workload(5, 1, 1, 10, 100),
     "c16-100": Workload(16, 1, 1, 10, 100),
+    "hot-p1-100": Workload(50, 1, 0, 10, 100, keys=500),
+    "hot-p16-100": Workload(8, 16, 0, 10, 100, keys=500),
     "idle1k-100": Workload(50, 1, 1, 10, 100, idle=1000),
     "idle10k-100": Workload(50, 1, 1, 10, 100, idle=10000),
 }

@@ -239,6 +239,7 @@ def available(binary, extra=()):
         found["sealed"] = lambda nodes: _sealed(nodes, binary, extra)
         found["tls"] = lambda nodes: _tls(nodes, binary, extra)
         found["revocable"] = lambda nodes: _sealed(nodes, binary, extra, "revocable = true")
+        found["near"] = lambda nodes: _sealed(nodes, binary, extra, 'near = { bytes = "64MiB", ttl = "1s" }')
     path = memcached_with_proxy()
     if path:
         found["mcproxy"] = lambda nodes: _memcached_proxy(nodes, path)
@@ -252,7 +253,7 @@ def available(binary, extra=()):
 
 
 def version_of(name, binary):
-    command = {**dict.fromkeys(("tokenring", "workers2", "sealed", "tls", "revocable"), [binary, "--version"]),
+    command = {**dict.fromkeys(("tokenring", "workers2", "sealed", "tls", "revocable", "near"), [binary, "--version"]),
                "mcproxy": [memcached_with_proxy(), "-V"], "twemproxy": ["nutcracker", "-V"],
                "haproxy": ["haproxy", "-v"], "memcached": ["memcached", "-V"]}[name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
