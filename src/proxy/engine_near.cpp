@@ -193,8 +193,21 @@ void EngineNear::show(const NearCache::Hit& hit, const Request& request,
     shown.rest = {words.data(), static_cast<std::size_t>(end - words.data())};
     if (!request.wants_value) shown.value = {};
   }
+  keep_ticket(slot, hit.generation);
   const bool filled = engine_.fill_shown(index, shown, nullptr);
   TR_ASSERT(filled);
+}
+
+// A write that follows belongs to the generation that was read, as after any other read.
+void EngineNear::keep_ticket(const Slot& slot, std::uint64_t generation) noexcept {
+  if (engine_.rules_of_tokens(slot).revocation != Revocation::kGeneration) return;
+  const Client& client = *engine_.clients_.find(slot.client);
+  Marker marker;
+  marker.state = Marker::State::kFound;
+  marker.generation = generation;
+  engine_.tickets_->keep(
+      Tickets::whose(slot.client, client.tickets, engine_.identity_of(slot, 0).client_key), &marker,
+      {}, engine_.now_);
 }
 
 void EngineNear::learn(std::uint32_t index, const Reply& shown) noexcept {
@@ -209,7 +222,11 @@ void EngineNear::learn(std::uint32_t index, const Reply& shown) noexcept {
   const Namespace& space = engine_.snapshot_->namespaces.all()[slot.space];
   value->epoch = seen.epoch;
   value->until = Instant{slot.sent.ns + lag_ns_}.plus_ms(space.near.ttl_ms);
-  if (slot.sealing != kNoSlot) value->exp = engine_.sealings_[slot.sealing].exp;
+  if (slot.sealing != kNoSlot) {
+    const Sealing& sealing = engine_.sealings_[slot.sealing];
+    value->exp = sealing.exp;
+    if (sealing.marker != kNoSlot) value->generation = engine_.markers_[sealing.marker].generation;
+  }
   const std::string_view key = engine_.identity_of(slot, 0).client_key;
   spaces_[slot.space].cache->keep({key, slot.space, hash_of(slot, key)}, *value, now);
 }

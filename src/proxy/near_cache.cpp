@@ -20,6 +20,7 @@ constexpr std::size_t kLineBytesMax = 6 + 1 + 10 + 1 + 20 + 2;
 // In front of an entry's line and value. Items are not aligned to it: it is copied.
 struct NearCache::Head {
   std::int64_t until_ns;
+  std::uint64_t generation;
   std::uint32_t epoch;
   std::uint32_t exp;
   std::uint32_t client_flags;
@@ -64,7 +65,8 @@ std::optional<NearCache::Hit> NearCache::find(const Key& key, std::uint32_t epoc
   return Hit{.line = text.substr(0, head.line_bytes),
              .value = text.substr(head.line_bytes, value_bytes),
              .client_flags = head.client_flags,
-             .has_flags = head.has_flags};
+             .has_flags = head.has_flags,
+             .generation = head.generation};
 }
 
 void NearCache::keep(const Key& key, const Value& value, Now now) noexcept {
@@ -72,6 +74,7 @@ void NearCache::keep(const Key& key, const Value& value, Now now) noexcept {
       sizeof(Head) + kLineBytesMax + key.key.size() + value.value.size() + kCrLf.size();
   if (size_max > store_.bytes_max() / kEntryShare || now.instant >= value.until) return;
   Head head{.until_ns = value.until.ns,
+            .generation = value.generation,
             .epoch = value.epoch,
             .exp = value.exp,
             .client_flags = value.client_flags,

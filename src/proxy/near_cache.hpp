@@ -36,7 +36,8 @@ class NearCache {
     bool has_flags = true;  // Else nobody asked for them.
     std::uint32_t epoch = 0;
     Instant until;
-    std::uint32_t exp = 0;  // Unix time from which on it is over; 0: none.
+    std::uint32_t exp = 0;         // Unix time from which on it is over; 0: none.
+    std::uint64_t generation = 0;  // Of its group, where that has one.
   };
   // Borrows from the cache: until its next change.
   struct Hit {
@@ -44,6 +45,7 @@ class NearCache {
     std::string_view value;  // Follows it at once, and is followed by CR LF.
     std::uint32_t client_flags = 0;
     bool has_flags = true;
+    std::uint64_t generation = 0;
   };
 
   // What is kept of the key and is good at `now`, where no write has begun since `epoch`. Drops

@@ -371,6 +371,23 @@ TEST_CASE("revoking a group ends all that is kept of it") {
   }
 }
 
+TEST_CASE("what is written after a near hit belongs to the generation that was read") {
+  Workers workers(sealed({.revocation = Revocation::kGeneration}));
+  REQUIRE(workers.ask("set {u}:1 0 0 1\r\n1\r\n") == "STORED\r\n");
+  constexpr std::string_view kValue = "VALUE {u}:1 0 1\r\n1\r\nEND\r\n";
+  CHECK_FALSE(workers.is_near("get {u}:1\r\n", kValue, 0, 1));
+  CHECK(workers.is_near("get {u}:1\r\n", kValue, 0, 2));
+  CHECK(workers.is_near("get {u}:1\r\n", kValue, 0, 3));
+  const std::size_t before = workers.asked(0);
+  CHECK(workers.ask("set {u}:1 0 0 1\r\n2\r\n", 0, 3) == "STORED\r\n");
+  const std::size_t at_once = workers.asked(0) - before;
+  CHECK(workers.ask("set {u}:1 0 0 1\r\n2\r\n", 0, 3) == "STORED\r\n");
+  CHECK(workers.asked(0) - before - at_once > at_once);  // Without a ticket it asks first.
+  CHECK(workers.ask("delete {u}\r\n", 1) == "DELETED\r\n");
+  CHECK(workers.ask("set {u}:1 0 0 1\r\n2\r\n", 0, 2) == "STORED\r\n");
+  CHECK_FALSE(workers.is_near("get {u}:1\r\n", "END\r\n"));  // It began before the revocation.
+}
+
 TEST_CASE("a get does not join one that was sent before another worker's write") {
   Workers workers([](Snapshot& snapshot) {
     Namespace space = near_space();
