@@ -11,7 +11,7 @@ from authority import SECRET, certificate
 from harness import eventually, free_port
 from sealed import SPACE, envelope
 from test_introspection import IntrospectionCase
-from test_revoke import AUDIENCE, ISSUER, Issuer
+from revoking import AUDIENCE, ISSUER, Issuer
 
 
 class Elsewhere(IntrospectionCase, AuditCase):

@@ -9,10 +9,10 @@ import unittest
 
 from certificates import Authority
 from harness import BINARY, ROOT, Case
+from revoking import Issuer
 from scrape import AdminProxy, everything, promtool
 from sealed import KeyFile
 from test_operations import needs, read, run
-from test_revoke import Issuer
 
 DASHBOARD = json.loads(read("conf", "grafana-dashboard.json"))
 ALERTS = read("conf", "prometheus-alerts.yml")
@@ -100,6 +100,7 @@ class Monitoring(Case):
 
     def test_every_family_of_a_namespace_or_node_is_shown(self):
         shown = self.series(" ".join(self.expressions()))
+        shown |= {name.removesuffix("_bucket") for name in shown}
         rare = {"tokenring_node_rejoin_flushes_total", "tokenring_node_links", "tokenring_node_queued_bytes"}
         missing = {name for name in re.findall(r"^# TYPE (\w+)", self.families(), re.M)
                    if re.match("tokenring_(node|pool|key|namespace|introspections?|audit|tls|login)", name)} - shown - rare
