@@ -203,6 +203,7 @@ class NearTokens(SealedCase):
             self.assertEqual(wire.get(SPACE + b"k"), secret)
         self.assertLess(self.tallies(wire)["opened"], 6)
         wire.close()
+        self.require_readable(proxy)
         # VALUE and the client's key stand in front of it where it is kept, and nowhere else.
         kept = b"VALUE " + SPACE + b"k 0 332\r\nnear-secret-"
         self.assertTrue(any(kept in piece for piece in memory_of(proxy.pid)))
