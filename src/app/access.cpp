@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <random>
 #include <stdexcept>
 
 #include "app/private_file.hpp"
+#include "app/random_seed.hpp"
 #include "seal/secret.hpp"
 #include "tokenring/envelope.hpp"
 
@@ -59,7 +59,7 @@ Result<std::shared_ptr<const UserBook>, std::string> read_users(
   if (text->size() > UserBook::kFileBytesMax)
     return unexpected(fmt::format("{}: has more than {} bytes", path, UserBook::kFileBytesMax));
   auto users = UserBook::parse(*text, path, key);
-  wipe(text->data(), text->size());
+  wipe(*text);
   return users;
 }
 
@@ -102,7 +102,7 @@ std::shared_ptr<const AccessTable> make_access(const Config& config,
   Owner owner = 0;
   for (const IdentityConfig& identity : config.identities)
     identities.push_back(identity_of(identity, identity.isolates ? ++owner : Owner{0}, namespaces));
-  const std::uint64_t seed = std::uint64_t{std::random_device()()} << 32 | std::random_device()();
+  const std::uint64_t seed = random_seed();
   return std::make_shared<const AccessTable>(std::move(identities), material.users, seed,
                                              material.before);
 }

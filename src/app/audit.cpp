@@ -23,12 +23,6 @@ namespace {
 constexpr int kPollMs = 100;
 constexpr mode_t kMode = 0640;
 
-// Guessers are told apart by identity, or else by host: connections are cheap.
-std::string_view subject_of(std::string_view identity, std::string_view peer) {
-  if (!identity.empty()) return identity;
-  return peer.substr(0, peer.rfind(':'));
-}
-
 std::string_view shown(std::string_view text) {
   return text.empty() ? "-" : text;
 }
@@ -132,7 +126,7 @@ std::string AuditLog::text_of(const AuditQueue::Taken& taken) noexcept {
       const bool is_failure = event.outcome == AuditOutcome::kFailure;
       if (event.action != AuditAction::kLogin || !is_failure) continue;
       // Who he says he is proves nothing: by host.
-      if (const auto finding = detector_.login_failed(subject_of({}, event.peer), batch.instant))
+      if (const auto finding = detector_.login_failed(source_of({}, event.peer), batch.instant))
         tell_guesser(batch, event.identity, event.peer, *finding, text);
     }
     look_for_guessers(batch, text);
@@ -158,7 +152,7 @@ void AuditLog::add_line(const AuditBatch& batch, const AuditEvent& event, AuditE
 
 void AuditLog::look_for_guessers(const AuditBatch& batch, std::string& text) noexcept {
   for (const MissedKeys& missed : batch.misses) {
-    const std::string_view who = subject_of(missed.identity, missed.peer);
+    const std::string_view who = source_of(missed.identity, missed.peer);
     for (const std::uint64_t key : missed.keys)
       if (const auto finding = detector_.missed(who, key, batch.instant))
         tell_guesser(batch, missed.identity, missed.peer, *finding, text);
@@ -180,7 +174,7 @@ void AuditLog::tell_guesser(const AuditBatch& batch, const std::string& identity
   log_event(LogLevel::kWarn, LogEvent::kAudit,
             "enumeration suspected: {} {} within a minute, {} is usual (identity {}, peer {})",
             finding.count, is_login ? "failed logins" : "different keys missed", finding.usual,
-            shown(identity), shown(subject_of({}, peer)));
+            shown(identity), shown(source_of({}, peer)));
 }
 
 // A line that was begun and could not be ended is parted from the next one.

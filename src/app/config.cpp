@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 #include <set>
 #include <thread>
 
@@ -13,6 +12,7 @@
 #include "app/audit_rules.hpp"
 #include "app/config_draft.hpp"
 #include "app/quantity.hpp"
+#include "app/random_seed.hpp"
 #include "app/read_file.hpp"
 #include "app/seal_material.hpp"
 
@@ -213,8 +213,7 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
                                 .ttl_ms = space.near_ttl_ms,
                                 .cache = static_cast<std::uint16_t>(namespaces.size() - 1)};
       if (snapshot->near_epochs == nullptr)
-        snapshot->near_epochs = std::make_shared<NearEpochs>(
-            worker_count(config), std::uint64_t{std::random_device()()} << 32);
+        snapshot->near_epochs = std::make_shared<NearEpochs>(worker_count(config), random_seed());
     }
     if (const auto found = material.dictionaries.find(space.dictionary);
         found != material.dictionaries.end())

@@ -6,6 +6,7 @@
 #include "app/audit_rules.hpp"
 #include "app/config_draft.hpp"
 #include "app/config_rows.hpp"
+#include "app/random_seed.hpp"
 #include "seal/secret.hpp"
 
 namespace tokenring {
@@ -49,13 +50,7 @@ std::shared_ptr<const AuditHash> own_references() {
 }
 
 std::uint64_t own_seed() {
-  static const std::uint64_t only = [] {
-    std::array<unsigned char, 8> bytes{};
-    static_cast<void>(system_entropy().fill(bytes));
-    std::uint64_t seed = 0;
-    for (const unsigned char byte : bytes) seed = seed << 8 | byte;
-    return seed;
-  }();
+  static const std::uint64_t only = random_seed();
   return only;
 }
 

@@ -15,7 +15,6 @@ constexpr Range kConcurrent{1, 1024};
 constexpr Range kFailures{1, 1000};
 constexpr Range kPauseMs{100, 600'000};
 constexpr std::size_t kEndpointsMax = 64;
-constexpr std::size_t kNameBytesMax = 64;
 constexpr std::size_t kTextBytesMax = 2048;
 // What a negative answer may live where the file does not say so.
 constexpr std::int64_t kNegativeTtlS = 5;
@@ -178,11 +177,7 @@ void read_introspection(const Value& value, Draft& draft) {
     endpoint.endpoint.rules.name = member.name;
     endpoint.key = member.value.key();
     endpoint.at = member.value.position();
-    if (member.name.empty() || member.name.size() > kNameBytesMax || !is_printable(member.name))
-      value.errors().add(
-          member.at, endpoint.key,
-          fmt::format("is not a name; give 1 to {} characters of ASCII without spaces",
-                      kNameBytesMax));
+    check_table_name(member);
     read_table(member.value, kRows, endpoint);
     draft.introspections.push_back(std::move(endpoint));
   }

@@ -41,6 +41,15 @@ void take_word(const Value& value, std::span<const std::string_view> words, Name
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
+// Tells what is wrong with the name of one of several tables.
+inline void check_table_name(const Value::Member& member) {
+  constexpr std::size_t kBytesMax = 64;
+  if (!member.name.empty() && member.name.size() <= kBytesMax && is_printable(member.name)) return;
+  member.value.errors().add(
+      member.at, member.value.key(),
+      fmt::format("is not a name; give 1 to {} characters of ASCII without spaces", kBytesMax));
+}
+
 template <typename T, std::size_t N>
 void append_keys(std::string_view table, const std::array<Row<T>, N>& rows,
                  std::vector<std::string>& keys) {

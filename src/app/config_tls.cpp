@@ -14,7 +14,6 @@ namespace tokenring {
 namespace {
 
 constexpr std::size_t kTlsMax = 64;
-constexpr std::size_t kNameBytesMax = 64;
 constexpr std::string_view kPemForm = "the path of a file in PEM";
 
 void read_file_name(const Value& value, Position& at, TlsConfig::File& file) {
@@ -126,12 +125,7 @@ void read_tls(const Value& value, Draft& draft) {
     TlsDraft tls;
     tls.tls.name = member.name;
     tls.key = member.value.key();
-    if (member.name.empty() || member.name.size() > kNameBytesMax || !is_printable(member.name)) {
-      value.errors().add(
-          member.at, tls.key,
-          fmt::format("is not a name; give 1 to {} characters of ASCII without spaces",
-                      kNameBytesMax));
-    }
+    check_table_name(member);
     read_table(member.value, kTlsRows, tls);
     draft.tls.push_back(std::move(tls));
     if (draft.tls.size() == kTlsMax + 1)

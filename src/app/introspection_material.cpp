@@ -29,7 +29,7 @@ Result<std::shared_ptr<const SecretBytes>, std::string> read_secret(const std::s
       std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
   auto secret = std::make_shared<SecretBytes>(std::max<std::size_t>(1, text.size()));
   if (is_line) std::memcpy(secret->data(), text.data(), text.size());
-  wipe(text.data(), text.size());
+  wipe(text);
   if (!is_line)
     return unexpected(fmt::format("{}: is no secret; give one line of 1 to {} characters of ASCII",
                                   path, kSecretBytesMax));

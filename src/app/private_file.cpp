@@ -62,7 +62,7 @@ Result<std::string, std::string> read_private_file(const std::string& path, std:
   std::string text;
   text.reserve(limit);
   if (const int error = read_file(file->get(), limit, text); error != 0) {
-    wipe(text.data(), text.size());
+    wipe(text);
     return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(error)));
   }
   return text;

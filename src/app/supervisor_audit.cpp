@@ -2,8 +2,6 @@
 // has to tell.
 #include <fmt/format.h>
 
-#include <chrono>
-
 #include "app/supervisor.hpp"
 #include "io/clock.hpp"
 #include "io/log.hpp"
@@ -38,11 +36,7 @@ void Supervisor::audit(AuditEvent event) {
 }
 
 void Supervisor::put_audit(AuditEvent event) {
-  AuditBatch batch;
-  batch.at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                    std::chrono::system_clock::now().time_since_epoch())
-                    .count();
-  batch.instant = read_clock().instant;
+  AuditBatch batch{.at_ms = unix_ms(), .instant = read_clock().instant};
   batch.events.push_back(std::move(event));
   audit_queue_.put(std::move(batch));
 }

@@ -2,10 +2,10 @@
 // a new snapshot for the workers.
 #include <fmt/format.h>
 
-#include <random>
 #include <set>
 
 #include "app/address.hpp"
+#include "app/random_seed.hpp"
 #include "app/supervisor.hpp"
 #include "io/clock.hpp"
 #include "io/log.hpp"
@@ -18,7 +18,7 @@ StoreOptions store_options(const Config& config) {
   StoreOptions options;
   options.bytes_max = config.embedded_memory_bytes;
   options.item_bytes_max = config.limits.value_bytes_max;
-  options.hash_seed = (std::uint64_t{std::random_device()()} << 32) | std::random_device()();
+  options.hash_seed = random_seed();
   return options;
 }
 

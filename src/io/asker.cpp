@@ -1,7 +1,8 @@
 // The loop: take what workers ask, start what may be asked, let libcurl carry it, answer.
 //
-//   take: an answer that is held, or a job that is under way, or a new job -> start, or wait in
-//   line finish: every one who asked gets the answer; the next in line starts
+//   take:    an answer that is held, or a job that is under way, or a new job -> start, or wait in
+//            line
+//   finish:  every one who asked gets the answer; the next in line starts
 #include "io/asker.hpp"
 
 #include <curl/curl.h>
@@ -9,7 +10,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <deque>
 #include <list>
 #include <map>
@@ -29,11 +29,6 @@ namespace {
 
 constexpr int kPollMs = 100;
 constexpr int kIdlePollMs = 60'000;
-
-void wipe_text(std::string& text) noexcept {
-  wipe(text.data(), text.size());
-  text.clear();
-}
 
 }  // namespace
 
@@ -96,7 +91,8 @@ class Asker::Desk {
   void start_waiting();
   void finish(Jobs::iterator job, IntrospectionTally outcome);
   void hold(const Job& job, const std::string& answer);
-  void drop_held(bool all);
+  template <typename IsOver>
+  void drop_held(IsOver&& is_over);
   void tell(const Job& job, IntrospectionTally outcome);
   void audit(const Job& job, IntrospectionTally outcome);
 
@@ -112,10 +108,10 @@ class Asker::Desk {
 Asker::Desk::~Desk() {
   for (Job& job : jobs_) {
     if (job.call != nullptr) curl_multi_remove_handle(multi_, job.call->handle());
-    wipe_text(job.token);
+    wipe(job.token);
   }
   jobs_.clear();
-  drop_held(true);
+  drop_held([](const Held&) { return true; });
   curl_multi_cleanup(multi_);
 }
 
@@ -167,14 +163,7 @@ void Asker::Desk::forget(const Letter& letter) {
     job.is_joined = job.may_store = false;
     joined_.erase(job.key);
   }
-  for (auto held = held_.begin(); held != held_.end();) {
-    if (is_meant(held->second)) {
-      wipe_text(held->second.answer);
-      held = held_.erase(held);
-    } else {
-      ++held;
-    }
-  }
+  drop_held(is_meant);
 }
 
 void Asker::Desk::begin(Letter letter, std::string key, Endpoint& endpoint) {
@@ -239,7 +228,7 @@ void Asker::Desk::turn(int wake) {
     finish(job, job->call->end(message->data.result));
   }
   start_waiting();
-  drop_held(false);
+  drop_held([now = read_clock().instant](const Held& held) { return now >= held.until; });
   curl_waitfd extra{.fd = wake, .events = CURL_WAIT_POLLIN, .revents = 0};
   curl_multi_poll(multi_, &extra, 1, jobs_.empty() && held_.empty() ? kIdlePollMs : kPollMs,
                   nullptr);
@@ -261,7 +250,7 @@ void Asker::Desk::finish(Jobs::iterator job, IntrospectionTally outcome) {
   if (is_answer && job->is_joined) hold(*job, job->call->answer());
   for (const Done& done : job->waiting)
     done(is_answer ? &job->call->answer() : nullptr, job->may_store);
-  wipe_text(job->token);
+  wipe(job->token);
   jobs_.erase(job);
 }
 
@@ -288,12 +277,7 @@ void Asker::Desk::audit(const Job& job, IntrospectionTally outcome) {
   const bool is_forged =
       outcome == IntrospectionTally::kUntrusted || outcome == IntrospectionTally::kBadSignature;
   if (!is_forged || audit_ == nullptr || job.names == nullptr) return;
-  AuditBatch batch;
-  batch.at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                    std::chrono::system_clock::now().time_since_epoch())
-                    .count();
-  batch.instant = read_clock().instant;
-  batch.names = job.names;
+  AuditBatch batch{.at_ms = unix_ms(), .instant = read_clock().instant, .names = job.names};
   batch.events.push_back({.action = AuditAction::kIntrospect,
                           .outcome = AuditOutcome::kFailure,
                           .reason = kIntrospectionTallyNames[static_cast<std::size_t>(outcome)],
@@ -313,15 +297,15 @@ void Asker::Desk::hold(const Job& job, const std::string& answer) {
                                        .until = now.instant.plus_ms(kHoldMs)});
 }
 
-void Asker::Desk::drop_held(bool all) {
-  const Instant now = read_clock().instant;
+template <typename IsOver>
+void Asker::Desk::drop_held(IsOver&& is_over) {
   for (auto held = held_.begin(); held != held_.end();) {
-    if (!all && now < held->second.until) {
+    if (!is_over(held->second)) {
       ++held;
       continue;
     }
-    wipe_text(held->second.answer);
-    wipe_text(held->second.token);
+    wipe(held->second.answer);
+    wipe(held->second.token);
     held = held_.erase(held);
   }
 }

@@ -7,16 +7,6 @@
 
 namespace tokenring {
 
-namespace {
-
-// Connections are cheap: by identity, or else by host.
-std::size_t source_of(const AuditEvent& event) {
-  const std::string_view host = std::string_view(event.peer).substr(0, event.peer.rfind(':'));
-  return std::hash<std::string_view>()(event.identity.empty() ? host : event.identity);
-}
-
-}  // namespace
-
 void AuditQueue::set_max(std::size_t events) noexcept {
   const std::lock_guard lock(mutex_);
   max_ = events;
@@ -27,7 +17,8 @@ bool AuditQueue::admit(const AuditEvent& event) noexcept {
   std::size_t& there = event.is_sampled ? sampled_ : anomalies_;
   if (there >= max_) return false;
   if (!event.is_sampled) {
-    std::uint32_t& of_source = of_source_[source_of(event) % of_source_.size()];
+    const std::size_t source = std::hash<std::string_view>()(source_of(event.identity, event.peer));
+    std::uint32_t& of_source = of_source_[source % of_source_.size()];
     const bool is_crowded = there >= max_ / 2;
     if (is_crowded && of_source >= std::max<std::size_t>(1, max_ / kSourceShare)) return false;
     ++of_source;

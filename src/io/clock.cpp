@@ -13,4 +13,10 @@ Now read_clock() noexcept {
           .instant = {std::int64_t{monotonic.tv_sec} * 1'000'000'000 + monotonic.tv_nsec}};
 }
 
+std::int64_t unix_ms() noexcept {
+  timespec real{};
+  ::clock_gettime(CLOCK_REALTIME, &real);
+  return std::int64_t{real.tv_sec} * 1000 + real.tv_nsec / 1'000'000;
+}
+
 }  // namespace tokenring

@@ -17,11 +17,6 @@ constexpr long kForbidden = 403;
 constexpr long kTooManyRequests = 429;
 constexpr long kServerError = 500;
 
-void wipe_text(std::string& text) noexcept {
-  wipe(text.data(), text.size());
-  text.clear();
-}
-
 // As a form has it (application/x-www-form-urlencoded); `to` has room, so that no copy stays.
 void append_encoded(std::string_view text, std::string& to) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
@@ -67,8 +62,8 @@ HttpCall::HttpCall(std::shared_ptr<const Introspection> endpoint, std::string_vi
 HttpCall::~HttpCall() {
   curl_easy_cleanup(handle_);
   curl_slist_free_all(headers_);
-  wipe_text(form_);
-  wipe_text(body_);
+  wipe(form_);
+  wipe(body_);
 }
 
 HttpCall* HttpCall::of(CURL* handle) noexcept {
@@ -127,9 +122,9 @@ void HttpCall::set_credentials() {
     curl_easy_setopt(handle_, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
     curl_easy_setopt(handle_, CURLOPT_USERNAME, id.c_str());
     curl_easy_setopt(handle_, CURLOPT_PASSWORD, encoded.c_str());
-    wipe_text(encoded);
+    wipe(encoded);
   }
-  wipe_text(secret);
+  wipe(secret);
 }
 
 std::size_t HttpCall::on_body(char* data, std::size_t size, std::size_t count,
@@ -178,7 +173,7 @@ bool HttpCall::open_jwt() {
     problem_ = fmt::format("the answer is a JWT that {}", opened.error());
     return false;
   }
-  wipe_text(body_);
+  wipe(body_);
   body_ = *std::move(opened);
   return true;
 }

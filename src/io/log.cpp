@@ -53,11 +53,8 @@ void keep(std::string_view text, Keep&& add) {
   std::string printable(text.substr(0, kLogBytesMax));
   for (char& c : printable)
     if (c < ' ' || c > '~') c = '?';
-  const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                          std::chrono::system_clock::now().time_since_epoch())
-                          .count();
   const std::lock_guard lock(kept().mutex);
-  add(printable, now_ms);
+  add(printable, unix_ms());
 }
 
 EventState& state_of(LogEvent event) {

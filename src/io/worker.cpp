@@ -139,7 +139,7 @@ void Worker::read_mail() noexcept {
   for (Answer& answer : mail.answers) {
     engine_.fills().answer(answer.id, answer.text ? &*answer.text : nullptr, answer.may_store,
                            now_);
-    if (answer.text) wipe(answer.text->data(), answer.text->size());
+    if (answer.text) wipe(*answer.text);
   }
   if (mail.drains && !draining_) {
     draining_ = true;

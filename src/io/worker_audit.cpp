@@ -1,20 +1,16 @@
 // The worker's part of the audit log: hands over what its engine and its links have to tell.
-#include <chrono>
 #include <utility>
 
+#include "io/clock.hpp"
 #include "io/worker.hpp"
 
 namespace tokenring {
 
 AuditBatch Worker::audit_batch() const {
-  AuditBatch batch;
-  batch.at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                    std::chrono::system_clock::now().time_since_epoch())
-                    .count();
-  batch.instant = now_.instant;
-  batch.worker = options_.index;
-  batch.names = options_.snapshot->audit->names;
-  return batch;
+  return {.at_ms = unix_ms(),
+          .instant = now_.instant,
+          .worker = options_.index,
+          .names = options_.snapshot->audit->names};
 }
 
 void Worker::audit(std::unique_ptr<AuditWork> work) noexcept {

@@ -67,6 +67,12 @@ struct AuditEvent {
   std::string detail = {};                         // What is to be said beyond the reason.
 };
 
+// Whom an event counts for: an identity or else a host, for connections are cheap.
+[[nodiscard]] inline std::string_view source_of(std::string_view identity,
+                                                std::string_view peer) noexcept {
+  return identity.empty() ? peer.substr(0, peer.rfind(':')) : identity;
+}
+
 // Events that were lost, by kind.
 struct AuditDrops {
   std::uint64_t sampled = 0;

@@ -318,6 +318,7 @@ class Engine {
   void go_on(std::uint32_t slot) noexcept;
   [[nodiscard]] bool is_current(const Slot& slot, const EnvelopeHeader& header) noexcept;
   void keep_ticket(const Slot& slot) noexcept;
+  void keep_ticket(const Slot& slot, const Marker* marker, LinkId link) noexcept;
   void keep_tickets(const Slot& slot) noexcept;
   void fail_sealed(const Slot& slot) noexcept;
   void share_marker(std::uint32_t leader, std::uint32_t follower) noexcept;

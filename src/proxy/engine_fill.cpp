@@ -28,8 +28,7 @@ bool is_miss(const Reply& reply) {
 
 // What a node shows of an item that somebody is to fetch (see engine_herd.cpp).
 bool is_lease(const Reply& reply) {
-  return reply.code == ReplyCode::kValue && reply.value.empty() &&
-         (!find_flag(reply.rest, 'W').empty() || !find_flag(reply.rest, 'Z').empty());
+  return reply.code == ReplyCode::kValue && reply.value.empty() && has_lease_flag(reply.rest);
 }
 
 // Whether an answer can take the place of what the node would have said: a value is wanted, and
@@ -198,7 +197,8 @@ void EngineFill::end(Fill& fill, const std::string* answer) noexcept {
   // A reload may have ended the namespace meanwhile, or the asking.
   const bool is_known =
       answer != nullptr && engine_.rules_of_tokens(engine_.slots_[aside]).asks_elsewhere();
-  const bool is_inactive = is_known && engine_.audit_.is_on() &&
+  const bool has_quota = fill.asker != nullptr && fill.asker->quota.negative_per_second > 0;
+  const bool is_inactive = is_known && (has_quota || engine_.audit_.is_on()) &&
                            engine_.claims_.read(*answer, engine_.now_.unix_time).inactive;
   const Sealing::Oddity oddity = !is_known     ? Sealing::Oddity::kUnanswered
                                  : is_inactive ? Sealing::Oddity::kInactive
@@ -209,15 +209,10 @@ void EngineFill::end(Fill& fill, const std::string* answer) noexcept {
     value.append(*answer);
     value.append(kCrLf);
     if (fill.is_stored) fill.life_s = store(fill, *answer);
-    if (fill.asker != nullptr && fill.asker->quota.negative_per_second > 0 &&
-        engine_.claims_.read(*answer, engine_.now_.unix_time).inactive)
-      fill.asker->charge_negative(engine_.shared_now());
+    if (has_quota && is_inactive) fill.asker->charge_negative(engine_.shared_now());
   }
-  while (engine_.slots_[aside].first_follower != kNoSlot) {
-    const std::uint32_t waiting = engine_.slots_[aside].first_follower;
+  for (std::uint32_t waiting; (waiting = engine_.take_follower(aside)) != kNoSlot;) {
     Slot& slot = engine_.slots_[waiting];
-    engine_.slots_[aside].first_follower = slot.next_follower;
-    slot.follows = false;
     if (!slot.in_client || slot.filled) {
       engine_.release_if_unlisted(waiting);
       continue;
@@ -264,11 +259,8 @@ std::int64_t EngineFill::store(const Fill& fill, std::string_view answer) noexce
   slot.sealing = engine_.sealings_.insert().index;
   engine_.sealings_[slot.sealing].be_of_key(from);
   if (from.marker != kNoSlot) ++engine_.markers_[from.marker].users;
-  if (space.tokens.revocation == Revocation::kGeneration) {
-    engine_.tickets_->keep(Tickets::whose(client_, client.tickets, fill.key),
-                           from.marker == kNoSlot ? nullptr : &engine_.markers_[from.marker],
-                           fill.marker_link, engine_.now_);
-  }
+  engine_.keep_ticket(slot, from.marker == kNoSlot ? nullptr : &engine_.markers_[from.marker],
+                      fill.marker_link);
   Plan plan = engine_.plan_again(slot);
   plan.value_bytes = answer.size();
   static_cast<void>(

@@ -228,14 +228,18 @@ bool Engine::is_current(const Slot& slot, const EnvelopeHeader& header) noexcept
 // What the client has just learned of the generation, for the write that follows: it may be
 // nothing.
 void Engine::keep_ticket(const Slot& slot) noexcept {
+  const Sealing& sealing = sealings_[slot.sealing];
+  keep_ticket(slot, sealing.marker == kNoSlot ? nullptr : &markers_[sealing.marker],
+              id_of(links_[sealing.marker_link]));
+}
+
+// `marker`: what is known of its group; null: nothing. `link`: by which it was asked for.
+void Engine::keep_ticket(const Slot& slot, const Marker* marker, LinkId link) noexcept {
   if (rules_of_tokens(slot).revocation != Revocation::kGeneration) return;
   const Client* client = clients_.find(slot.client);
   if (client == nullptr) return;
-  const Sealing& sealing = sealings_[slot.sealing];
-  const std::uint32_t marker = sealing.marker;
   tickets_->keep(Tickets::whose(slot.client, client->tickets, identity_of(slot, 0).client_key),
-                 marker == kNoSlot ? nullptr : &markers_[marker],
-                 id_of(links_[sealing.marker_link]), now_);
+                 marker, link, now_);
 }
 
 // A slot that was answered by another's reply hangs on the marker of that one, and may go on by its

@@ -67,12 +67,8 @@ std::optional<NearCache::Value> value_in(const Slot& slot, const Reply& reply) {
     return value;
   }
   if (reply.code != ReplyCode::kValue) return std::nullopt;
-  value.has_flags = false;
-  for (std::string_view flag = next_word(rest); !flag.empty(); flag = next_word(rest)) {
-    if (flag[0] == 'W' || flag[0] == 'X' || flag[0] == 'Z') return std::nullopt;
-    if (flag[0] != 'f') continue;
-    value.has_flags = wire::parse_u32(flag.substr(1), value.client_flags);
-  }
+  if (has_lease_flag(rest)) return std::nullopt;
+  value.has_flags = wire::parse_u32(flag_value(rest, 'f'), value.client_flags);
   return value;
 }
 
@@ -193,21 +189,15 @@ void EngineNear::show(const NearCache::Hit& hit, const Request& request,
     shown.rest = {words.data(), static_cast<std::size_t>(end - words.data())};
     if (!request.wants_value) shown.value = {};
   }
-  keep_ticket(slot, hit.generation);
+  // A write that follows belongs to the generation that was read, as after any other read.
+  if (hit.generation != 0) {
+    Marker marker;
+    marker.state = Marker::State::kFound;
+    marker.generation = hit.generation;
+    engine_.keep_ticket(slot, &marker, {});
+  }
   const bool filled = engine_.fill_shown(index, shown, nullptr);
   TR_ASSERT(filled);
-}
-
-// A write that follows belongs to the generation that was read, as after any other read.
-void EngineNear::keep_ticket(const Slot& slot, std::uint64_t generation) noexcept {
-  if (engine_.rules_of_tokens(slot).revocation != Revocation::kGeneration) return;
-  const Client& client = *engine_.clients_.find(slot.client);
-  Marker marker;
-  marker.state = Marker::State::kFound;
-  marker.generation = generation;
-  engine_.tickets_->keep(
-      Tickets::whose(slot.client, client.tickets, engine_.identity_of(slot, 0).client_key), &marker,
-      {}, engine_.now_);
 }
 
 void EngineNear::learn(std::uint32_t index, const Reply& shown) noexcept {

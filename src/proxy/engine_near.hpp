@@ -57,7 +57,6 @@ class EngineNear {
   void make_caches();
   [[nodiscard]] Now shared_now() noexcept;
   void show(const NearCache::Hit& hit, const Request& request, std::uint32_t slot) noexcept;
-  void keep_ticket(const Slot& slot, std::uint64_t generation) noexcept;
 
   Engine& engine_;
   // Of the engine's snapshot; null: no namespace has `near`.

@@ -16,6 +16,7 @@
 #include "seal/password.hpp"
 #include "tokenring/command.hpp"
 #include "tokenring/envelope.hpp"
+#include "tokenring/parse.hpp"
 #include "tokenring/reply.hpp"
 #include "tokenring/request.hpp"
 #include "tokenring/units.hpp"
@@ -77,6 +78,13 @@ struct Remembered {
   std::string user;
   PasswordHash hash;
 };
+
+// Whether mg's reply says that a node's own stub, or a stale item, is what came.
+[[nodiscard]] inline bool has_lease_flag(std::string_view flags) noexcept {
+  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
+    if (flag == "W" || flag == "X" || flag == "Z") return true;
+  return false;
+}
 
 // Whether what is written depends on what is there.
 [[nodiscard]] inline bool changes_value(const Request& request) noexcept {

@@ -49,13 +49,6 @@ SpaceTally tally_of(OpenOutcome outcome) {
   return SpaceTally::kOpenMalformed;
 }
 
-// Whether mg's reply says that a node's own stub, or a stale item, is what came.
-bool has_lease_flag(std::string_view flags) {
-  for (std::string_view flag = next_word(flags); !flag.empty(); flag = next_word(flags))
-    if (flag == "W" || flag == "X" || flag == "Z") return true;
-  return false;
-}
-
 }  // namespace
 
 void Engine::adopt_keys() {

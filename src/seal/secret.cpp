@@ -51,4 +51,9 @@ void wipe(void* data, std::size_t size) noexcept {
   explicit_bzero(data, size);  // Several times as fast as OPENSSL_cleanse where there is a value.
 }
 
+void wipe(std::string& text) noexcept {
+  wipe(text.data(), text.size());
+  text.clear();
+}
+
 }  // namespace tokenring

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace tokenring {
@@ -43,5 +44,7 @@ class SecretBytes {
 
 // Overwrites what is there in a way that the compiler keeps.
 void wipe(void* data, std::size_t size) noexcept;
+// The same of a text, which is empty then.
+void wipe(std::string& text) noexcept;
 
 }  // namespace tokenring
