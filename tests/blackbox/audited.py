@@ -7,8 +7,9 @@ import os
 import re
 import tempfile
 
-from harness import Wire, eventually
-from sealed import SPACE, SealedCase, nodes_line
+from harness import eventually
+from scrape import request
+from sealed import SPACE, SealedCase, nodes_line, shapes_of
 
 REFERENCE = re.compile(r"[A-Za-z0-9_-]{22}")
 ACTIONS = {"read", "write", "touch", "delete", "flush", "command", "revoke", "open_failed", "login", "connect",
@@ -18,11 +19,7 @@ ACTIONS = {"read", "write", "touch", "delete", "flush", "command", "revoke", "op
 
 def traces_of(secret):
     """All forms in which a secret, or a hash that it could be guessed from, would be found."""
-    forms = {secret, secret.hex().encode(), secret.hex().upper().encode()}
-    forms |= {secret[at:at + 16] for at in range(0, max(1, len(secret) - 15), 8)}
-    for shift in range(3):  # base64 of whatever text it may stand in
-        inner = base64.b64encode(bytes(shift) + secret)[4:-4]
-        forms |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
+    forms = shapes_of(secret)
     for name in ("md5", "sha1", "sha256", "sha512"):
         digest = hashlib.new(name, secret).digest()
         forms |= {digest.hex().encode(), digest.hex().upper().encode(), base64.b64encode(digest)[:-4],
@@ -36,11 +33,7 @@ def found(secrets, text):
 
 def metrics_of(port):
     """{(name, kind): value} of those with that label alone."""
-    with Wire(port) as wire:
-        wire.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        text = b""
-        while data := wire.take(1 << 16):
-            text += data
+    text = request(port, "/metrics")[2]
     return {(name, kind): int(value)
             for name, kind, value in re.findall(r'^(\w+)\{kind="(\w+)"\} (\d+)$', text.decode(), re.M)}
 

@@ -1,4 +1,5 @@
 """What the tests of sealed namespaces share: keys, configurations, a relay that records, and memory."""
+import base64
 import os
 import queue
 import re
@@ -75,6 +76,28 @@ class KeyFile:
 
 def nodes_line(nodes):
     return ", ".join(f'"{getattr(n, "address", n)}"' for n in nodes)
+
+
+def shapes_of(secret):
+    """All forms in which a secret would be found: as it is, coded, and by its 16-byte pieces."""
+    forms = {secret, secret.hex().encode(), secret.hex().upper().encode()}
+    forms |= {secret[at:at + 16] for at in range(0, len(secret) - 15, 8)}
+    for shift in range(3):  # base64 of whatever text it may stand in
+        inner = base64.b64encode(bytes(shift) + secret)[4:-4]
+        forms |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
+    return forms
+
+
+def usual_commands(key, value, coded):
+    """Those of both dialects that carry a key or a value; `coded`: a key in base64."""
+    n = len(value)
+    yield b"cas %s 0 0 %d 1\r\n%s\r\n" % (key, n, value)
+    yield b"get %s %s+\r\ngets %s\r\ngat 100 %s\r\ngats 100 %s\r\n" % (key, key, key, key, key)
+    yield b"incr %s 1\r\ndecr %s 1\r\ntouch %s 100\r\n" % (key, key, key)
+    yield b"incr %s? 1\r\ntouch %s! 9\r\ndelete %s!\r\n" % (key, key, key)
+    for mode in (b"S", b"R", b"A", b"P", b"E"):
+        yield b"ms %s %d M%s F9 T100 k c Oo1\r\n%s\r\n" % (key, n, mode, value)
+    yield b"ms %s %d b T100\r\n%s\r\n" % (coded, n, value)
 
 
 def config(nodes, keys, rules='seal = "require"\nblind_keys = true\n', prefix=SPACE.decode(), more="", pool=""):

@@ -12,7 +12,7 @@ import unittest
 
 from audited import AuditCase, found, metrics_of, traces_of
 from harness import BINARY, Wire, eventually, free_port
-from sealed import SPACE, envelope
+from sealed import SPACE, envelope, usual_commands
 
 needs_envelope = unittest.skipIf(envelope is None, "needs python3-cryptography")
 
@@ -294,13 +294,7 @@ class Secrecy(AuditCase):
         coded = base64.b64encode(key + b"~")
         for word in (b"set", b"add", b"replace", b"append", b"prepend"):
             yield put % (word, key, n, value)
-        yield b"cas %s 0 0 %d 1\r\n%s\r\n" % (key, n, value)
-        yield b"get %s %s+\r\ngets %s\r\ngat 100 %s\r\ngats 100 %s\r\n" % (key, key, key, key, key)
-        yield b"incr %s 1\r\ndecr %s 1\r\ntouch %s 100\r\n" % (key, key, key)
-        yield b"incr %s? 1\r\ntouch %s! 9\r\ndelete %s!\r\n" % (key, key, key)
-        for mode in (b"S", b"R", b"A", b"P", b"E"):
-            yield b"ms %s %d M%s F9 T100 k c Oo1\r\n%s\r\n" % (key, n, mode, value)
-        yield b"ms %s %d b T100\r\n%s\r\n" % (coded, n, value)
+        yield from usual_commands(key, value, coded)
         yield b"mg %s v f s t c k h l O%s\r\nmg %s b k v\r\nmg %s- N30 v\r\n" % (key, value[:20].hex().encode(), coded, key)
         yield b"md %s I T30\r\nmg %s v c\r\nme %s\r\nme %s b\r\n" % (key, key, key, coded)
         yield b"ma %s N60 J13 v t c k\r\nma %s v MD\r\n" % (key + b"#", key + b"#")

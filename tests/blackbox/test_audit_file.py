@@ -8,7 +8,8 @@ import tempfile
 import unittest
 
 from audited import AuditCase
-from harness import BINARY, Wire, eventually, free_port
+from harness import BINARY, eventually, free_port
+from scrape import request
 
 
 class Writing(AuditCase):
@@ -109,11 +110,7 @@ class Writing(AuditCase):
         self.assertTrue(proxy.says("events dropped so far"))
 
         def metric(name):
-            with Wire(port) as admin:
-                admin.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                text = b""
-                while data := admin.take(1 << 16):
-                    text += data
+            text = request(port, "/metrics")[2]
             return sum(int(n) for n in re.findall(rb"^%s(?:\{kind=.*\})? (\d+)" % name, text, re.M))
 
         dropped = metric(b"tokenring_audit_dropped_total")

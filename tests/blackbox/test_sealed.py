@@ -9,22 +9,12 @@ import tempfile
 import time
 import unittest
 
-from harness import BINARY, Wire, eventually
-from sealed import SPACE, Relay, SealedCase, config, envelope, memory_of
+from harness import BINARY, eventually
+from sealed import SPACE, Relay, SealedCase, envelope, memory_of, shapes_of, usual_commands
 
 REASONS = ("open_auth_fail", "open_unknown_key", "open_plaintext", "open_expired", "open_malformed")
 MISS = re.compile(rb"^(END|EN|EN ksess:k)\r\n$")
 needs_envelope = unittest.skipIf(envelope is None, "needs python3-cryptography")
-
-
-def traces_of(secret):
-    """All forms in which a secret would be found: as it is, coded, and by its 16-byte pieces."""
-    forms = {secret, secret.hex().encode(), secret.hex().upper().encode()}
-    forms |= {secret[at:at + 16] for at in range(0, len(secret) - 15, 8)}
-    for shift in range(3):  # base64 of whatever text it may stand in
-        inner = base64.b64encode(bytes(shift) + secret)[4:-4]
-        forms |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
-    return forms
 
 
 class Secrecy(SealedCase):
@@ -38,13 +28,7 @@ class Secrecy(SealedCase):
         for word in (b"add", b"replace", b"append", b"prepend"):
             yield put % (word, key, n, value)
         yield put % (b"add", key + b"2", n, value)
-        yield b"cas %s 0 0 %d 1\r\n%s\r\n" % (key, n, value)
-        yield b"get %s %s+\r\ngets %s\r\ngat 100 %s\r\ngats 100 %s\r\n" % (key, key, key, key, key)
-        yield b"incr %s 1\r\ndecr %s 1\r\ntouch %s 100\r\n" % (key, key, key)
-        yield b"incr %s? 1\r\ntouch %s! 9\r\ndelete %s!\r\n" % (key, key, key)
-        for mode in (b"S", b"R", b"A", b"P", b"E"):
-            yield b"ms %s %d M%s F9 T100 k c Oo1\r\n%s\r\n" % (key, n, mode, value)
-        yield b"ms %s %d b T100\r\n%s\r\n" % (coded, n, value)
+        yield from usual_commands(key, value, coded)
         yield b"mg %s v f s t c k h l Oo2\r\nmg %s b k v\r\nmg %s\r\nmg %s- N30 v\r\n" % (key, coded, key, key)
         yield b"md %s I T30\r\nmg %s v c\r\nme %s\r\nme %s b\r\n" % (key, key, key, coded)
         yield b"ma %s N60 J13 v t c k\r\nma %s v MD\r\nma %s v\r\n" % (key + b"#", key + b"#", key)
@@ -70,7 +54,7 @@ class Secrecy(SealedCase):
             for command in self.commands(SPACE + name, value):
                 wire.command(command)
             self.assertEqual(wire.get(SPACE + name), value)
-        forms = {form: secret for secret in secrets for form in traces_of(secret)}
+        forms = {form: secret for secret in secrets for form in shapes_of(secret)}
         # What must be found where it is looked for: else nothing found says nothing.
         canary = b"canary-" + dice.randbytes(20).hex().encode()
         wire.set(canary, canary)

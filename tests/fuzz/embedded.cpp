@@ -9,6 +9,7 @@
 #include "base/assert.hpp"
 #include "store/embedded_node.hpp"
 #include "tokenring/parse.hpp"
+#include "wire/drained.hpp"
 
 using namespace tokenring;
 
@@ -61,13 +62,7 @@ class Harness {
       peer.unserved.erase(0, done);
       // One more request is begun as long as there is room.
       TR_ASSERT(out.size() < kReplyBytesMax + 2 * kItemBytesMax);
-      replies_.clear();
-      std::array<std::string_view, 1> piece;
-      while (!out.empty()) {
-        static_cast<void>(out.front(piece));
-        replies_ += piece[0];
-        out.consume(piece[0].size());
-      }
+      replies_ = drained(out);
       check_replies(replies_);
       if (done == 0) break;
     }

@@ -6,6 +6,7 @@
 
 #include "seal/blind.hpp"
 #include "who.hpp"
+#include "wire/drained.hpp"
 #include "world.hpp"
 
 namespace tokenring::sim {
@@ -67,14 +68,7 @@ std::string World::node_says(Node& node, std::string_view line) {
   EmbeddedNode::Link link;
   OutQueue replies;
   static_cast<void>(node.store->serve(link, line, now_.unix_time, replies, node_pool_));
-  std::string said;
-  std::array<std::string_view, 1> piece;
-  while (!replies.empty()) {
-    static_cast<void>(replies.front(piece));
-    said += piece[0];
-    replies.consume(piece[0].size());
-  }
-  return said;
+  return drained(replies);
 }
 
 // Everybody has been answered, and all that nodes owe has come: nothing is pending.

@@ -18,6 +18,7 @@
 #include "store/embedded_node.hpp"
 #include "unit/seal_keys.hpp"
 #include "unit/seeded_entropy.hpp"
+#include "wire/drained.hpp"
 #include "wire/rig.hpp"
 
 namespace tokenring::sim {
@@ -204,12 +205,7 @@ class Races {
     while (true) {
       OutQueue out;
       const std::size_t done = nodes_[n]->serve(inbox, {now_s()}, out, pool_);
-      std::array<std::string_view, 1> piece;
-      while (!out.empty()) {
-        static_cast<void>(out.front(piece));
-        replies += piece[0];
-        out.consume(piece[0].size());
-      }
+      replies += drained(out);
       if (done == 0) break;
       note_keys(std::string_view(inbox).substr(0, done), n);
       inbox.erase(0, done);

@@ -14,6 +14,7 @@
 #include "../wire/rig.hpp"
 #include "seal_kit.hpp"
 #include "store/embedded_node.hpp"
+#include "wire/drained.hpp"
 
 namespace tokenring::access_kit {
 
@@ -133,15 +134,8 @@ class World {
   std::string serve() {
     std::string& inbox = rig_.node(0).inbox;
     OutQueue out;
-    std::string replies;
     inbox.erase(0, node_.serve(inbox, rig_.now().unix_time, out, pool_));
-    std::array<std::string_view, 1> piece;
-    while (!out.empty()) {
-      static_cast<void>(out.front(piece));
-      replies += piece[0];
-      out.consume(piece[0].size());
-    }
-    return replies;
+    return drained(out);
   }
 
   BufferPool pool_;

@@ -16,6 +16,7 @@
 #include "../wire/player.hpp"
 #include "store/embedded_node.hpp"
 #include "tokenring/parse.hpp"
+#include "wire/drained.hpp"
 
 using namespace tokenring;
 using namespace tokenring::test;
@@ -175,13 +176,7 @@ class Service {
     OutQueue replies;
     peer.inbox.erase(
         0, nodes_[index]->serve(states_[index], peer.inbox, rig_.now().unix_time, replies, pool_));
-    std::string text;
-    std::array<std::string_view, 1> piece;
-    while (!replies.empty()) {
-      static_cast<void>(replies.front(piece));
-      text += piece[0];
-      replies.consume(piece[0].size());
-    }
+    const std::string text = drained(replies);
     rig_.node_send(index, text);
     return !text.empty();
   }
@@ -207,12 +202,7 @@ std::string node_replies(std::string_view text, const Cuts& cuts) {
     OutQueue out;
     while (const std::size_t done = node.serve(unserved, {1'790'000'000}, out, pool))
       unserved.erase(0, done);
-    std::array<std::string_view, 1> piece;
-    while (!out.empty()) {
-      static_cast<void>(out.front(piece));
-      replies += piece[0];
-      out.consume(piece[0].size());
-    }
+    replies += drained(out);
   }
   REQUIRE(node.consistent());
   return replies;

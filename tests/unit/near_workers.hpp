@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sealed_world.hpp"
+#include "wire/drained.hpp"
 
 namespace tokenring::near_kit {
 
@@ -31,15 +32,8 @@ class Workers {
   std::string serve(unsigned worker) {
     std::string& inbox = rig(worker).node(0).inbox;
     OutQueue out;
-    std::string replies;
     inbox.erase(0, node_.serve(inbox, rig(worker).now().unix_time, out, pool_));
-    std::array<std::string_view, 1> piece;
-    while (!out.empty()) {
-      static_cast<void>(out.front(piece));
-      replies += piece[0];
-      out.consume(piece[0].size());
-    }
-    return replies;
+    return drained(out);
   }
   std::string hear(unsigned worker = 0, unsigned client = 0) {
     for (int i = 0; i < 1'000; ++i) {

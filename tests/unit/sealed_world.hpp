@@ -16,6 +16,7 @@
 #include "../wire/rig.hpp"
 #include "seal_kit.hpp"
 #include "store/embedded_node.hpp"
+#include "wire/drained.hpp"
 
 namespace tokenring::sealed_world {
 
@@ -71,12 +72,7 @@ class World {
     while (true) {
       OutQueue out;
       const std::size_t done = node_->serve(inbox, rig_.now().unix_time, out, pool_);
-      std::array<std::string_view, 1> piece;
-      while (!out.empty()) {
-        static_cast<void>(out.front(piece));
-        replies += piece[0];
-        out.consume(piece[0].size());
-      }
+      replies += drained(out);
       if (done == 0) return replies;
       inbox.erase(0, done);
     }

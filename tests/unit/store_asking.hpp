@@ -1,24 +1,13 @@
 // Talks to an embedded node as a test would to a server, with a clock that only the test moves.
 #pragma once
 
-#include <array>
 #include <string>
 #include <string_view>
 
-#include "base/buffer.hpp"
 #include "store/embedded_node.hpp"
+#include "wire/drained.hpp"
 
 namespace tokenring {
-
-inline std::string drained(OutQueue& out) {
-  std::string all;
-  std::array<std::string_view, 1> piece;
-  while (out.front(piece) > 0) {
-    all += piece[0];
-    out.consume(piece[0].size());
-  }
-  return all;
-}
 
 struct Asking {
   explicit Asking(const StoreOptions& options = {}) : node(options) {}
