@@ -1,6 +1,6 @@
 // Worker: one thread, one epoll set, one engine. Carries bytes between sockets and the engine.
 //
-// The loop is our own rather than Asio's: see src/ARCHITECTURE.md, "Decisions".
+// The loop is our own rather than Asio's: see src/DECISIONS.md.
 #pragma once
 
 #include <sys/epoll.h>
