@@ -9,7 +9,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import SLOW, Case, eventually, free_port, slow
+from harness import SLOW, WORKERS, Case, eventually, free_port, slow
 from load import Load
 from scrape import AdminProxy, counters, exchange, parse, request
 
@@ -325,6 +325,7 @@ class Admin(Case):
         wire = self.wire(proxy)
         wire.set(b"k", b"v")
         labels = {"pool": "main", "node": node.address}
+        proxy.reaches(int(WORKERS), "tokenring_node_connects_total", **labels)  # Each worker has its own.
         node.freeze()
         wire.send(b"get k\r\n")
         self.assertEqual(wire.line(), b"END\r\n")
@@ -332,7 +333,7 @@ class Admin(Case):
         proxy.reaches(1, "tokenring_namespace_requests_failed_total", namespace="-")
         node.thaw()
         node.kill()
-        proxy.reaches(1, "tokenring_node_errors_total", reason="connection_lost", **labels)
+        proxy.reaches(int(WORKERS), "tokenring_node_errors_total", reason="connection_lost", **labels)
         eventually(lambda: proxy.metric("tokenring_node_errors_total", reason="connect", **labels) > 0, what="tries")
         proxy.reaches(0, "tokenring_node_up", **labels)
         connects = proxy.metric("tokenring_node_connects_total", **labels)
