@@ -45,10 +45,22 @@ void get_of_10_keys(benchmark::State& state) {
   replay(state, request + "\r\n", 10);
 }
 
+// Ten of them at once: their slots are more than the nearest caches hold.
+void get_of_100_keys(benchmark::State& state) {
+  std::string request;
+  for (int i = 0; i < 1000; ++i)
+    request += (i == 0         ? "get hit:"
+                : i % 100 == 0 ? "\r\nget hit:"
+                               : " hit:") +
+               std::to_string(1'000'000'000 + i);
+  replay(state, request + "\r\n", 1000);
+}
+
 BENCHMARK(get_hit)->Arg(1)->Arg(16)->Apply(tokenring::micro::least);
 BENCHMARK(get_hit_of_all_nodes)->Arg(16)->Apply(tokenring::micro::least);
 BENCHMARK(get_miss)->Arg(1)->Arg(16)->Apply(tokenring::micro::least);
 BENCHMARK(get_of_10_keys)->Apply(tokenring::micro::least);
+BENCHMARK(get_of_100_keys)->Apply(tokenring::micro::least);
 
 }  // namespace
 

@@ -85,10 +85,10 @@ class Slab {
   static constexpr std::uint32_t kChunk = 1U << kChunkBits;
 
   struct Entry {
-    alignas(T) std::byte storage[sizeof(T)];
     std::uint32_t next_free = kNone;
     std::uint32_t generation = 0;
     bool live = false;
+    alignas(T) std::byte storage[sizeof(T)];
   };
 
   Entry& entry(std::uint32_t index) noexcept {

@@ -206,9 +206,11 @@ class Engine {
   [[nodiscard]] bool fill_shown(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool put(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
-  [[nodiscard]] bool render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out) noexcept;
-  [[nodiscard]] char* prepare_aside(Slot& slot, std::size_t room) noexcept;
-  void commit_aside(Slot& slot, std::size_t n) noexcept;
+  [[nodiscard]] bool render(Client& client, Slot& slot, const Reply& reply, Buffer* whole,
+                            bool in_turn) noexcept;
+  [[nodiscard]] std::size_t bytes_waiting(const Slot& slot) noexcept;
+  [[nodiscard]] char* prepare_aside(Client& client, std::size_t room) noexcept;
+  void commit_aside(Client& client, Slot& slot, std::size_t n) noexcept;
   void take_aside(Client& client, const Slot& slot) noexcept;
   void fail(std::uint32_t slot, WireError error) noexcept;
   void fill_with_miss(std::uint32_t slot) noexcept;
@@ -355,6 +357,8 @@ class Engine {
   // Slots, and the two lists they stand in (engine_slots.cpp).
   [[nodiscard]] std::uint32_t reserve(Client& client, ClientId id, const Request& request,
                                       std::string_view key) noexcept;
+  void keep(Slot& slot, std::string_view key, std::string_view flags) noexcept;
+  [[nodiscard]] Beside& beside(Slot& slot) noexcept;
   void await(Link& link, std::uint32_t slot) noexcept;
   void pop_front(Link& link) noexcept;
   void release_if_unlisted(std::uint32_t slot) noexcept {
@@ -407,6 +411,7 @@ class Engine {
   std::int64_t lag_ns_ = 0;
   bool gets_may_fail_ = false;  // Some key's failure is an error of its whole get.
   Slab<Slot> slots_;
+  Slab<Beside> besides_;
   Slab<Client> clients_;
   Slab<Sealing> sealings_;
   Slab<Marker> markers_;

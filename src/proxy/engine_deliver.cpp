@@ -2,6 +2,7 @@
 //
 //   deliver: check it against the head of the FIFO -> fill: render it -> drain what is now in turn
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -56,8 +57,8 @@ bool Engine::deliver(Link& link, const Reply& reply, Buffer* whole) noexcept {
     if (!bare_miss && opaque_of(reply) != slot.opaque) return false;
   }
   const std::int64_t took_ns = now_.instant.ns - slot.sent.ns;
-  response_ns_ += (took_ns - response_ns_) / 32;
-  link.response_ns += (took_ns - link.response_ns) / 32;
+  response_ns_ += (took_ns - response_ns_) >> 5;
+  link.response_ns += (took_ns - link.response_ns) >> 5;
   if (slot.in_get_line) return deliver_get(link, reply, whole);
   if (slot.gathers) return deliver_stats(link, reply);
   if (is_changing(slot)) return deliver_change(link, reply);
@@ -171,12 +172,14 @@ bool Engine::fill(std::uint32_t index, const Reply& reply, Buffer* whole) noexce
 }
 
 bool Engine::put(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
-  return fill_by(index, [&](Slot& slot, OutQueue& out) { return render(slot, reply, whole, out); });
+  return fill_by(index, [&](Client& client, Slot& slot, bool in_turn) {
+    return render(client, slot, reply, whole, in_turn);
+  });
 }
 
 void Engine::fill_with(std::uint32_t index, std::string_view text) noexcept {
-  static_cast<void>(fill_by(index, [&](Slot&, OutQueue& out) {
-    out.append(pool_, text);
+  static_cast<void>(fill_by(index, [&](Client& client, Slot& slot, bool in_turn) {
+    (in_turn ? client.out : beside(slot).reply).append(pool_, text);
     return true;
   }));
 }
@@ -188,13 +191,12 @@ bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
   const ClientId id = slot.client;
   Client& client = *clients_.find(id);
   const bool in_turn = client.first_slot == index;
-  OutQueue& out = in_turn ? client.out : slot.reply;
-  const std::size_t before = out.size();
+  const std::size_t before = client.out.size();
   if (in_turn) begin_front(client);
-  if (!write(slot, out)) return false;
+  if (!write(client, slot, in_turn)) return false;
   slot.filled = true;
   if (is_changing(slot)) --client.changes;
-  const std::size_t written = out.size() - before + slot.aside_bytes;
+  const std::size_t written = in_turn ? client.out.size() - before : bytes_waiting(slot);
   const auto bytes = static_cast<std::uint32_t>(std::min<std::size_t>(written + 1, UINT32_MAX / 2));
   client.reply_bytes = std::max(bytes, client.reply_bytes - client.reply_bytes / 8);
   if (client.window < snapshot_->limits.requests_per_client_max) ++client.window;
@@ -209,8 +211,8 @@ bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
 
 // Room for a small reply among the client's that wait for their turn; null where they are many. A
 // slot's reply of its own would cost a buffer, and as many lines of the processor's cache.
-char* Engine::prepare_aside(Slot& slot, std::size_t room) noexcept {
-  Buffer& aside = clients_.find(slot.client)->aside;
+char* Engine::prepare_aside(Client& client, std::size_t room) noexcept {
+  Buffer& aside = client.aside;
   if (aside.room() < room) {
     if (aside.size() + room > Client::kAsideBytesMax) return nullptr;
     const std::size_t grown = std::max(aside.size() * 2, Client::kAsideBytesFirst);
@@ -219,9 +221,8 @@ char* Engine::prepare_aside(Slot& slot, std::size_t room) noexcept {
   return aside.space().data();
 }
 
-void Engine::commit_aside(Slot& slot, std::size_t n) noexcept {
+void Engine::commit_aside(Client& client, Slot& slot, std::size_t n) noexcept {
   if (n == 0) return;
-  Client& client = *clients_.find(slot.client);
   slot.aside_from = static_cast<std::uint32_t>(client.aside.size());
   slot.aside_bytes = static_cast<std::uint32_t>(n);
   client.aside.commit(n);
@@ -233,24 +234,27 @@ void Engine::take_aside(Client& client, const Slot& slot) noexcept {
   if (--client.aside_slots == 0) client.aside.consume(client.aside.size());
 }
 
-bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out) noexcept {
+std::size_t Engine::bytes_waiting(const Slot& slot) noexcept {
+  return slot.aside_bytes + (slot.beside == kNoSlot ? 0 : besides_[slot.beside].reply.size());
+}
+
+bool Engine::render(Client& client, Slot& slot, const Reply& reply, Buffer* whole,
+                    bool in_turn) noexcept {
   if (slot.swallows_reply) return true;
   const bool moves = whole != nullptr && reply.value.size() > kMoveBytes;
   const std::size_t value_room = moves ? 0 : reply.value.size() + 16;
   const std::size_t room = rendered_size_max(slot.context, reply) + value_room;
-  const bool waits = &out == &slot.reply && !moves;
-  char* const aside = waits ? prepare_aside(slot, room) : nullptr;
-  char* const to = aside != nullptr ? aside : out.prepare(pool_, room);
+  char* const aside = in_turn || moves ? nullptr : prepare_aside(client, room);
+  OutQueue* const out = in_turn ? &client.out : aside != nullptr ? nullptr : &beside(slot).reply;
+  char* const to = out != nullptr ? out->prepare(pool_, room) : aside;
   const auto commit = [&](std::size_t n) {
-    if (aside == nullptr) return out.commit(n);
-    commit_aside(slot, n);
+    if (out != nullptr) return out->commit(n);
+    commit_aside(client, slot, n);
   };
   const Rendered rendered = render_reply(slot.context, reply, to);
   char* end = rendered.end;
-  if (slot.refuses_value && rendered.kind == Rendered::Kind::kWritten && !reply.is_error()) {
-    out.append(pool_, line_of(WireError::kTooLarge));
-    return true;
-  }
+  if (slot.refuses_value && rendered.kind == Rendered::Kind::kWritten && !reply.is_error())
+    end = std::ranges::copy(line_of(WireError::kTooLarge), to).out;
   switch (rendered.kind) {
     case Rendered::Kind::kMismatch:
       return false;
@@ -268,11 +272,11 @@ bool Engine::render(Slot& slot, const Reply& reply, Buffer* whole, OutQueue& out
   if (rendered.kind == Rendered::Kind::kVerbatim)
     rest = {reply.line.data(), reply.line.size() + rest.size()};
   if (moves) {
-    out.commit(static_cast<std::size_t>(end - to));
+    out->commit(static_cast<std::size_t>(end - to));
     Buffer value = std::move(*whole);
     value.consume(static_cast<std::size_t>(rest.data() - value.view().data()));
-    out.append(std::move(value));
-    if (!rendered.tail.empty()) out.append(pool_, rendered.tail);
+    out->append(std::move(value));
+    if (!rendered.tail.empty()) out->append(pool_, rendered.tail);
     return true;
   }
   std::memcpy(end, rest.data(), rest.size());
@@ -292,7 +296,7 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
   if (slot.sealing != kNoSlot && sealings_[slot.sealing].aside == Sealing::Aside::kMarker)
     lose_marker(index);
   if (slot.first_follower != kNoSlot) fail_followers(index, error);
-  if (slot.gathers) return part_of_gather_done(std::exchange(slot.gather, {}), false);
+  if (slot.gathers) return part_of_gather_done(std::exchange(beside(slot).gather, {}), false);
   if (slot.informs != kNoSlot || !slot.in_client || slot.filled) return;
   if (slot.sealing != kNoSlot) fail_sealed(slot);
   count(Counter::kRequestsFailed);
@@ -326,7 +330,7 @@ void Engine::answer(Client& client, ClientId id, std::string_view text) noexcept
   } else {
     Request none;
     Slot& slot = slots_[reserve(client, id, none, {})];
-    slot.reply.append(pool_, text);
+    beside(slot).reply.append(pool_, text);
     slot.filled = true;
   }
   mark_dirty(client, id);
@@ -370,8 +374,8 @@ void Engine::drain(Client& client) noexcept {
     const std::size_t before = client.out.size();
     if (slot.aside_bytes > 0)
       take_aside(client, slot);
-    else
-      client.out.append(pool_, std::move(slot.reply));
+    else if (slot.beside != kNoSlot)
+      client.out.append(pool_, std::move(besides_[slot.beside].reply));
     finish_front(client, before);
   }
 }

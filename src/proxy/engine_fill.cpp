@@ -147,7 +147,7 @@ std::uint32_t EngineFill::begin(std::uint32_t index, std::uint64_t epoch) noexce
     return kNoSlot;
   }
   const std::uint32_t aside = engine_.add_aside(Sealing::Aside::kFill, index, Command::kSet);
-  engine_.slots_[aside].keep(engine_.pool_, slot.context.key, {});
+  engine_.keep(engine_.slots_[aside], slot.context.key, {});
   engine_.slots_[aside].context.key_is_base64 = slot.context.key_is_base64;
   const Sealing& from = engine_.sealings_[slot.sealing];
   engine_.sealings_[engine_.slots_[aside].sealing].be_of_key(from);

@@ -284,7 +284,10 @@ void Engine::close_batch(Link& link) noexcept {
 // Requests whose time is up fail; their slots stay in the FIFO for the late answers. A node that
 // lets several expire without a word is given up.
 void Engine::expire_requests(Link& link) noexcept {
-  while (link.first_live != kNoSlot && slots_[link.first_live].deadline <= now_.instant) {
+  const auto is_over = [&](const Slot& slot) {
+    return slot.sent.plus_ms(link.request_timeout_ms) <= now_.instant;
+  };
+  while (link.first_live != kNoSlot && is_over(slots_[link.first_live])) {
     const std::uint32_t index = link.first_live;
     link.first_live = slots_[index].next_in_link;
     count(Counter::kNodeTimeouts);

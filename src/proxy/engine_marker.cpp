@@ -91,7 +91,7 @@ bool Engine::ask_marker(std::uint32_t index, Command how, bool keeps) noexcept {
   if (look.command == Command::kMetaGet) plan.more_flags = " v c";
   if (keeps) plan.ttl = marker_life(slots_[index]);
   const std::uint32_t aside = add_aside(Sealing::Aside::kMarker, index, look.command);
-  slots_[aside].keep(pool_, marker.name(), {});
+  keep(slots_[aside], marker.name(), {});
   sealings_[slots_[aside].sealing].marker = asks.marker;
   sealings_[slots_[aside].sealing].marker_link = asks.marker_link;
   ++marker.users;

@@ -4,6 +4,7 @@
 //   that is in flight, or plan_life -> send
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/assert.hpp"
 #include "proxy/engine.hpp"
@@ -95,7 +96,9 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
       return count_in_space(s.space, SpaceTally::kCoalesced);
   }
   plan.value_bytes = request.value.size();
-  if (const LifeRule by = plan_life(request, target, is_down, plan); by != LifeRule::kNone) {
+  const bool has_life = request.has_ttl || request.has_vivify || request.verb() == Verb::kSet;
+  const LifeRule by = has_life ? plan_life(request, target, is_down, plan) : LifeRule::kNone;
+  if (by != LifeRule::kNone) {
     count(Counter::kTtlCapped);
     count_in_space(s.space, SpaceTally::kCapped);
     count_in_space(s.space, space_tally_of(by));

@@ -1,4 +1,6 @@
 // Slots and the two lists they stand in: a client's order of replies and a link's FIFO.
+#include <cstring>
+
 #include "base/assert.hpp"
 #include "proxy/engine.hpp"
 
@@ -14,7 +16,7 @@ std::uint32_t Engine::reserve(Client& client, ClientId id, const Request& reques
   slot.context.command = request.command;
   slot.context.quiet = request.quiet;
   slot.context.key_is_base64 = request.key_is_base64;
-  slot.keep(pool_, key, request.flags);
+  keep(slot, key, request.flags);
   if (client.last_slot == kNoSlot) {
     client.first_slot = index;
   } else {
@@ -25,6 +27,25 @@ std::uint32_t Engine::reserve(Client& client, ClientId id, const Request& reques
   return index;
 }
 
+// Copies key and flags, which the context's views then name.
+void Engine::keep(Slot& slot, std::string_view key, std::string_view flags) noexcept {
+  char* to = slot.text.data();
+  if (key.size() + flags.size() > slot.text.size()) {
+    Buffer& longer = beside(slot).long_text;
+    longer = pool_.take(key.size() + flags.size());
+    to = longer.space().data();
+  }
+  if (!key.empty()) std::memcpy(to, key.data(), key.size());
+  slot.context.key = {to, key.size()};
+  if (!flags.empty()) std::memcpy(to + key.size(), flags.data(), flags.size());
+  slot.context.flags = {to + key.size(), flags.size()};
+}
+
+Beside& Engine::beside(Slot& slot) noexcept {
+  if (slot.beside == kNoSlot) slot.beside = besides_.insert().index;
+  return besides_[slot.beside];
+}
+
 // Puts the slot at the end of the link's FIFO: the node owes it an answer from now on.
 void Engine::await(Link& link, std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
@@ -32,7 +53,6 @@ void Engine::await(Link& link, std::uint32_t index) noexcept {
   slot.next_in_link = kNoSlot;  // A change stands in the FIFO more than once.
   slot.sent = now_.instant;
   slot.turn = turn_;
-  slot.deadline = now_.instant.plus_ms(link.request_timeout_ms);
   if (link.last_slot == kNoSlot) {
     link.first_slot = index;
   } else {
@@ -82,6 +102,7 @@ void Engine::release(std::uint32_t index) noexcept {
     if (marker != kNoSlot) leave_marker(marker);
     sealings_.erase(sealing);
   }
+  if (slots_[index].beside != kNoSlot) besides_.erase(slots_[index].beside);
   slots_.erase(index);
 }
 

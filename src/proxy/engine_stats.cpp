@@ -87,7 +87,7 @@ void Engine::gather_stats(Client& client, ClientId id, const Request& request,
     Slot& slot = slots_[index];
     slot.context.command = Command::kStats;
     slot.plain_reply = slot.gathers = true;
-    slot.gather = gather;
+    beside(slot).gather = gather;
     ++sums.waiting;
     send_line(link, line, index);
   }
@@ -96,11 +96,11 @@ void Engine::gather_stats(Client& client, ClientId id, const Request& request,
 
 // A line of a node's answer. False when the node is out of step.
 bool Engine::deliver_stats(Link& link, const Reply& reply) noexcept {
-  const SlabId gather = slots_[link.first_slot].gather;
+  const SlabId gather = beside(slots_[link.first_slot]).gather;
   Gather* sums = gathers_.find(gather);
   if (reply.code == ReplyCode::kStat) return sums == nullptr || sums->sum.add(reply.rest);
   if (reply.code != ReplyCode::kEnd && !reply.is_error()) return false;
-  slots_[link.first_slot].gather = {};
+  beside(slots_[link.first_slot]).gather = {};
   pop_front(link);
   if (sums != nullptr) part_of_gather_done(gather, !reply.is_error());
   return true;

@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 #include "base/buffer.hpp"
@@ -27,7 +26,9 @@ struct LinkId {
   friend constexpr bool operator==(LinkId, LinkId) = default;
 };
 
-struct Slot {
+// Aligned so that with what a Slab adds it takes 256 bytes: there are many, and each is looked up by
+// its number a dozen times.
+struct alignas(32) Slot {
   // How the replies of several slots become one.
   enum class Group : std::uint8_t {
     kNone,
@@ -41,7 +42,6 @@ struct Slot {
   std::uint32_t next_in_client = kNoSlot;
   std::uint32_t next_in_link = kNoSlot;
   Instant sent;
-  Instant deadline;
   std::uint32_t turn = 0;          // Of the engine, in which it was sent.
   std::uint16_t space = kNoSpace;  // Of its key: index into NamespaceTable::all().
   std::uint16_t near_place = 0;    // Where its namespace has `near`: of its key in NearEpochs,
@@ -65,6 +65,7 @@ struct Slot {
   bool failed = false;        // Filled by a failure that its group has to tell.
   bool near_reads = false;    // What it is answered may be kept; see EngineNear.
   bool near_writes = false;   // Counted as a write under way at `near_place`.
+  bool gathers = false;       // A node's part of `stats`, which is in no client's order.
   WireError error = WireError::kError;
 
   Group group = Group::kNone;
@@ -74,24 +75,18 @@ struct Slot {
   // the next in the same FIFO, whether the item was there before.
   std::uint32_t informs = kNoSlot;
   std::uint32_t sealing = kNoSlot;  // Of the engine's Sealings, in a sealed namespace.
-  // A node's part of `stats`, which is in no client's order either. `gather` names the whole, and
-  // nothing once this part has failed.
-  bool gathers = false;
-  SlabId gather;
+  std::uint32_t beside = kNoSlot;   // Of the engine's Besides, where it has one.
   std::uint32_t first_follower = kNoSlot;
   std::uint32_t link = 0;  // Index of the link it leads on.
   std::uint32_t next_follower = kNoSlot;
-
-  // Of the request: all that rendering its reply needs.
-  ReplyContext context;  // Its views point into `text` or `long_text`.
-  std::array<char, 80> text;
-  Buffer long_text;
-
-  // Rendered, waiting for those in front of it: here, or if it is small among its client's (see
-  // Client::aside).
-  OutQueue reply;
+  // Rendered, waiting for those in front of it, in Client::aside. What is not small, or comes when
+  // that is full, waits in Beside::reply.
   std::uint32_t aside_from = 0;
   std::uint32_t aside_bytes = 0;
+
+  // Of the request: all that rendering its reply needs.
+  ReplyContext context;  // Its views point into `text` or Beside::long_text.
+  std::array<char, 80> text;
 
   // Whether it changes what is stored.
   [[nodiscard]] bool writes() const noexcept {
@@ -101,19 +96,13 @@ struct Slot {
   }
 
   Slot() noexcept {}  // `text` stays uninitialised on purpose.
+};
 
-  // Copies key and flags, which the context's views then name.
-  void keep(BufferPool& pool, std::string_view key, std::string_view flags) {
-    char* to = text.data();
-    if (key.size() + flags.size() > text.size()) {
-      long_text = pool.take(key.size() + flags.size());
-      to = long_text.space().data();
-    }
-    if (!key.empty()) std::memcpy(to, key.data(), key.size());
-    context.key = {to, key.size()};
-    if (!flags.empty()) std::memcpy(to + key.size(), flags.data(), flags.size());
-    context.flags = {to + key.size(), flags.size()};
-  }
+// What few slots have, so that all of them stay small: a get of many keys has as many slots.
+struct Beside {
+  Buffer long_text;  // A key and flags that Slot::text has no room for.
+  OutQueue reply;
+  SlabId gather;  // Of a part of `stats`: the whole, and nothing once this part has failed.
 };
 
 }  // namespace tokenring

@@ -5,6 +5,7 @@
 
 #include "tokenring/parse.hpp"
 #include "wire/numbers.hpp"
+#include "wire/words.hpp"
 
 namespace tokenring {
 
@@ -28,10 +29,6 @@ bool is(std::string_view word, const char (&name)[N]) noexcept {
 
 // The code at the front of `text`, which then begins behind it and a blank.
 std::optional<ReplyCode> read_code(std::string_view& text) noexcept {
-  if (begins(text, "VALUE ")) {  // The most frequent one.
-    text.remove_prefix(6);
-    return ReplyCode::kTextValue;
-  }
   const std::string_view word = next_word(text);
 #define X(enumerator, code) \
   if (is(word, code)) return ReplyCode::enumerator;
@@ -40,43 +37,89 @@ std::optional<ReplyCode> read_code(std::string_view& text) noexcept {
   return std::nullopt;
 }
 
-// The digits at the front of `text`, which then begins behind them and the blank that follows;
-// false for anything but a plain number of at most `digits_max` digits.
-bool read_number(std::string_view& text, std::size_t digits_max, std::uint64_t& number) noexcept {
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  const char* at = begin;
+// The digits at `at`, which then stands behind them; false where there are none, or more than
+// `digits_max`.
+bool read_number(const char*& at, const char* end, std::size_t digits_max,
+                 std::uint64_t& number) noexcept {
+  const char* const begin = at;
   number = 0;
-  while (at != end && *at >= '0' && *at <= '9')
-    number = number * 10 + static_cast<std::uint64_t>(*at++ - '0');
-  const auto digits = static_cast<std::size_t>(at - begin);
-  if (digits == 0 || digits > digits_max || (at != end && *at != ' ')) return false;
-  text.remove_prefix(at == end ? digits : digits + 1);
+  for (; at != end; ++at) {
+    const unsigned digit = static_cast<unsigned char>(*at) - unsigned{'0'};
+    if (digit > 9) break;
+    number = number * 10 + digit;
+  }
+  return at != begin && at - begin <= static_cast<std::ptrdiff_t>(digits_max);
+}
+
+// Whether `byte` stands at `at`, which then is behind it.
+bool read_byte(const char*& at, const char* end, char byte) noexcept {
+  if (at == end || *at != byte) return false;
+  ++at;
   return true;
 }
 
-// What follows VALUE: <key> <flags> <bytes> [<cas>]. Nothing else is passed on to a client.
-bool read_value_line(std::string_view text, Reply& reply, std::uint64_t& size) noexcept {
+// No LF so far: more is needed, unless that is too much for a line already.
+ParsedReply wait_for_line(std::string_view in) noexcept {
+  if (in.size() > kReplyLineBytesMax) return {.kind = Kind::kMalformed};
+  return {.kind = Kind::kIncomplete, .needed = in.size() + 1};
+}
+
+// A line of `bytes` that says nothing more.
+ParsedReply take_line(ReplyCode code, std::size_t bytes, std::string_view in,
+                      Reply& reply) noexcept {
+  reply = {.code = code, .line = {in.data(), bytes}};
+  return {.kind = Kind::kReply, .consumed = bytes};
+}
+
+// The value of `size` bytes behind the line of `line_bytes`, and its CR LF.
+ParsedReply take_value(std::string_view in, std::size_t line_bytes, std::uint64_t size,
+                       std::size_t value_bytes_max, Reply& reply) noexcept {
+  if (size > value_bytes_max) return {.kind = Kind::kMalformed};
+  const std::size_t total = line_bytes + size + 2;
+  if (in.size() < total) return {.kind = Kind::kIncomplete, .needed = total};
+  if (in[total - 2] != '\r' || in[total - 1] != '\n') return {.kind = Kind::kMalformed};
+  reply.value = {in.data() + line_bytes, size};
+  return {.kind = Kind::kReply, .consumed = total};
+}
+
+// VALUE <key> <flags> <bytes> [<cas>], the most frequent one, read once from front to back. Nothing
+// else is passed on to a client.
+ParsedReply parse_value(std::string_view in, std::size_t value_bytes_max, Reply& reply) noexcept {
+  const char* const end = in.data() + in.size();
+  const char* const key = in.data() + std::string_view("VALUE ").size();
+  const char* const key_end = wire::find_delimiter(key, end);
+  const char* at = key_end;
   std::uint64_t number = 0;
-  reply.key = next_word(text);
-  reply.rest = text;
-  if (reply.key.empty() || !read_number(text, 10, number) || !read_number(text, kSizeDigits, size))
-    return false;
-  return text.empty() || (read_number(text, 20, number) && text.empty());
+  std::uint64_t size = 0;
+  bool fits = key_end != key && read_byte(at, end, ' ');
+  const char* const rest = at;
+  fits = fits && read_number(at, end, 10, number) && read_byte(at, end, ' ') &&
+         read_number(at, end, kSizeDigits, size) &&
+         (!read_byte(at, end, ' ') || read_number(at, end, 20, number));
+  const char* const line_end = at;
+  fits = fits && read_byte(at, end, '\r') && read_byte(at, end, '\n');
+  const auto line_bytes = static_cast<std::size_t>(at - in.data());
+  if (!fits) {
+    const bool has_line = std::memchr(in.data(), '\n', in.size()) != nullptr;
+    return has_line ? ParsedReply{.kind = Kind::kMalformed} : wait_for_line(in);
+  }
+  if (line_bytes > kReplyLineBytesMax) return {.kind = Kind::kMalformed};
+  reply.code = ReplyCode::kTextValue;
+  reply.line = {in.data(), line_bytes};
+  reply.key = {key, static_cast<std::size_t>(key_end - key)};
+  reply.rest = {rest, static_cast<std::size_t>(line_end - rest)};
+  return take_value(in, line_bytes, size, value_bytes_max, reply);
 }
 
 }  // namespace
 
 ParsedReply parse_reply(std::string_view in, std::size_t value_bytes_max, Reply& reply) noexcept {
-  if (begins(in, "END\r\n")) {  // The end of each text get.
-    reply = {.code = ReplyCode::kEnd, .line = {in.data(), 5}};
-    return {.kind = Kind::kReply, .consumed = 5};
-  }
+  if (begins(in, "VALUE ")) return parse_value(in, value_bytes_max, reply);
+  // The ends of a text get, and of all that was sent at once.
+  if (begins(in, "END\r\n")) return take_line(ReplyCode::kEnd, 5, in, reply);
+  if (begins(in, "MN\r\n")) return take_line(ReplyCode::kNoop, 4, in, reply);
   const auto* lf = static_cast<const char*>(std::memchr(in.data(), '\n', in.size()));
-  if (lf == nullptr) {
-    if (in.size() > kReplyLineBytesMax) return {.kind = Kind::kMalformed};
-    return {.kind = Kind::kIncomplete, .needed = in.size() + 1};
-  }
+  if (lf == nullptr) return wait_for_line(in);
   const auto line_bytes = static_cast<std::size_t>(lf - in.data()) + 1;
   if (line_bytes < 4 || line_bytes > kReplyLineBytesMax || lf[-1] != '\r')
     return {.kind = Kind::kMalformed};
@@ -84,23 +127,17 @@ ParsedReply parse_reply(std::string_view in, std::size_t value_bytes_max, Reply&
   reply.key = reply.value = {};
   std::string_view text(in.data(), line_bytes - 2);
   const std::optional<ReplyCode> code = read_code(text);
-  if (!code) return {.kind = Kind::kMalformed};
+  if (!code || *code == ReplyCode::kTextValue) return {.kind = Kind::kMalformed};
   reply.code = *code;
   reply.rest = text;
+  if (reply.code != ReplyCode::kValue) return {.kind = Kind::kReply, .consumed = line_bytes};
+  const char* at = text.data();
+  const char* const end = at + text.size();
   std::uint64_t size = 0;
-  if (reply.code == ReplyCode::kValue) {
-    if (!read_number(reply.rest, kSizeDigits, size)) return {.kind = Kind::kMalformed};
-  } else if (reply.code == ReplyCode::kTextValue) {
-    if (!read_value_line(text, reply, size)) return {.kind = Kind::kMalformed};
-  } else {
-    return {.kind = Kind::kReply, .consumed = line_bytes};
-  }
-  if (size > value_bytes_max) return {.kind = Kind::kMalformed};
-  const std::size_t total = line_bytes + size + 2;
-  if (in.size() < total) return {.kind = Kind::kIncomplete, .needed = total};
-  if (in[total - 2] != '\r' || in[total - 1] != '\n') return {.kind = Kind::kMalformed};
-  reply.value = {in.data() + line_bytes, size};
-  return {.kind = Kind::kReply, .consumed = total};
+  if (!read_number(at, end, kSizeDigits, size) || (at != end && !read_byte(at, end, ' ')))
+    return {.kind = Kind::kMalformed};
+  reply.rest = {at, static_cast<std::size_t>(end - at)};
+  return take_value(in, line_bytes, size, value_bytes_max, reply);
 }
 
 Cas cas_of(const Reply& reply) noexcept {
