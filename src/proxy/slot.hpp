@@ -26,8 +26,8 @@ struct LinkId {
   friend constexpr bool operator==(LinkId, LinkId) = default;
 };
 
-// Aligned so that with what a Slab adds it takes 256 bytes: there are many, and each is looked up by
-// its number a dozen times.
+// Aligned so that with what a Slab adds it takes 256 bytes: there are many, and each is looked up
+// by its number a dozen times.
 struct alignas(32) Slot {
   // How the replies of several slots become one.
   enum class Group : std::uint8_t {
