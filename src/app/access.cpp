@@ -55,11 +55,15 @@ Result<std::shared_ptr<const UserBook>, std::string> read_users(
   const std::string& path = config.auth_file;
   if (path.empty()) return std::shared_ptr<const UserBook>();
   auto text = read_private_file(path, UserBook::kFileBytesMax + 1);
-  if (!text) return unexpected(text.error());
+  const auto bad = [&](std::string_view what) {
+    return unexpected(fmt::format("{}: {}", config.auth_at, what));
+  };
+  if (!text) return bad(text.error());
   if (text->size() > UserBook::kFileBytesMax)
-    return unexpected(fmt::format("{}: has more than {} bytes", path, UserBook::kFileBytesMax));
+    return bad(fmt::format("{}: has more than {} bytes", path, UserBook::kFileBytesMax));
   auto users = UserBook::parse(*text, path, key);
   wipe(*text);
+  if (!users) return bad(users.error());
   return users;
 }
 

@@ -12,11 +12,11 @@ Result<std::string, std::string> read_admin_token(const Config& config) {
   const std::string& path = config.admin.token_file;
   if (path.empty() || config.admin.listen.empty()) return std::string();
   const auto bad = [&](std::string_view what) {
-    return unexpected(fmt::format("{}: {}", path, what));
+    return unexpected(fmt::format("{}: {}: {}", config.admin.token_at, path, what));
   };
   auto text =
       read_private_file(path, kTokenBytesMax + 2);  // An end of line and one more, which shows.
-  if (!text) return text;
+  if (!text) return unexpected(fmt::format("{}: {}", config.admin.token_at, text.error()));
   std::string token = *std::move(text);
   if (token.ends_with('\n')) token.pop_back();
   if (token.size() < kTokenBytesMin || token.size() > kTokenBytesMax)

@@ -29,15 +29,16 @@ std::string_view shown(std::string_view text) {
 
 constexpr std::string_view kIsLink = "is a symbolic link; name the file itself";
 
-std::string problem_text(const std::string& path, std::string_view text) {
-  return fmt::format("audit: {}: {}", path, text);
+std::string problem_text(const AuditConfig& config, std::string_view text) {
+  return fmt::format("{}: {}: {}", config.file_at, config.file, text);
 }
 
 }  // namespace
 
-Result<Fd, std::string> open_audit_file(const std::string& path) {
-  const auto problem = [&path](std::string_view text) {
-    return unexpected(problem_text(path, text));
+Result<Fd, std::string> open_audit_file(const AuditConfig& config) {
+  const std::string& path = config.file;
+  const auto problem = [&](std::string_view text) {
+    return unexpected(problem_text(config, text));
   };
   if (path == "-") {
     Fd copy(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
@@ -54,26 +55,28 @@ Result<Fd, std::string> open_audit_file(const std::string& path) {
   return problem(fmt::format("cannot be written to: {}", std::strerror(errno)));
 }
 
-std::string problem_with_audit_file(const std::string& path) {
+std::string problem_with_audit_file(const AuditConfig& config) {
+  const std::string& path = config.file;
   if (path == "-") return {};
   const auto may = [](const std::string& place, int mode) {
     return ::faccessat(AT_FDCWD, place.c_str(), mode, AT_EACCESS) == 0;
   };
   struct stat about {};
   if (::lstat(path.c_str(), &about) == 0) {
-    if (S_ISLNK(about.st_mode)) return problem_text(path, kIsLink);
+    if (S_ISLNK(about.st_mode)) return problem_text(config, kIsLink);
     if (S_ISDIR(about.st_mode)) errno = EISDIR;
     if (!S_ISDIR(about.st_mode) && may(path, W_OK)) return {};
-    return problem_text(path, fmt::format("cannot be written to: {}", std::strerror(errno)));
+    return problem_text(config, fmt::format("cannot be written to: {}", std::strerror(errno)));
   }
   if (errno != ENOENT)
-    return problem_text(path, fmt::format("cannot be written to: {}", std::strerror(errno)));
+    return problem_text(config, fmt::format("cannot be written to: {}", std::strerror(errno)));
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos
                                  ? std::string(".")
                                  : path.substr(0, std::max<std::size_t>(slash, 1));
   if (may(folder, W_OK | X_OK)) return {};
-  return problem_text(path, fmt::format("cannot be made in {}: {}", folder, std::strerror(errno)));
+  return problem_text(config,
+                      fmt::format("cannot be made in {}: {}", folder, std::strerror(errno)));
 }
 
 AuditLog::AuditLog(AuditQueue& queue, Fd file)

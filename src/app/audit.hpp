@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "app/audit_line.hpp"
+#include "app/config.hpp"
 #include "io/audit_queue.hpp"
 #include "io/socket.hpp"
 #include "policy/enumeration.hpp"
@@ -19,12 +20,12 @@
 namespace tokenring {
 
 // For "-", standard output. The file is made with mode 0640 where there is none; a symbolic link is
-// refused. The error is one line that names the file.
-[[nodiscard]] Result<Fd, std::string> open_audit_file(const std::string& path);
+// refused. The error is one line that names where it is named.
+[[nodiscard]] Result<Fd, std::string> open_audit_file(const AuditConfig& config);
 
 // Why open_audit_file() would fail, as far as can be told without making the file; empty: it would
 // not.
-[[nodiscard]] std::string problem_with_audit_file(const std::string& path);
+[[nodiscard]] std::string problem_with_audit_file(const AuditConfig& config);
 
 class AuditLog {
  public:

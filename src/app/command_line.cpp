@@ -102,9 +102,9 @@ train-dictionary: makes a dictionary, which holds parts of the samples: take non
 examples:
   tokenring --nodes 10.0.0.1:11211,10.0.0.2:11211
       put this host's port 11211 in front of two nodes
-  tokenring -c /etc/tokenring.toml --check
+  tokenring -c /etc/tokenring/tokenring.toml --check
       check a configuration before it is used
-  tokenring where -c /etc/tokenring.toml --exptime 3600 auth_token:42
+  tokenring where -c /etc/tokenring/tokenring.toml --exptime 3600 auth_token:42
       ask which node has a key and how long it may live there
 )";
 

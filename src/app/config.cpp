@@ -129,6 +129,9 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
   Config config = std::move(draft.config);
   config.revocation.jwks_at = place(draft.jwks_at, "revocation", "jwks_file");
   config.keys.at = place(draft.keys_at, "keys", draft.keys_key);
+  config.admin.token_at = place(draft.token_file_at, "admin", "token_file");
+  config.audit.file_at = place(draft.audit_file_at, "audit", "file");
+  config.auth_at = place(draft.auth_file_at, "auth", "file");
   for (PoolDraft& pool : draft.pools) config.pools.push_back(std::move(pool.pool));
   for (TlsDraft& tls : draft.tls) {
     tls.tls.certificate.at = place(tls.certificate_at, tls.key, "certificate");
@@ -137,8 +140,15 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
     tls.tls.ca.at = place(tls.ca_at, tls.key, "ca");
     config.tls.push_back(std::move(tls.tls));
   }
-  for (IntrospectionDraft& endpoint : draft.introspections)
-    config.introspections.push_back(std::move(endpoint.endpoint));
+  for (IntrospectionDraft& draft_of : draft.introspections) {
+    IntrospectionConfig& endpoint = draft_of.endpoint;
+    endpoint.secret_at = draft_of.bearer_at == Position{}
+                             ? place(draft_of.secret_at, draft_of.key, "client_secret_file")
+                             : place(draft_of.bearer_at, draft_of.key, "bearer_file");
+    endpoint.ca_at = place(draft_of.ca_at, draft_of.key, "ca");
+    endpoint.jwks_at = place(draft_of.jwks_at, draft_of.key, "jwks_file");
+    config.introspections.push_back(std::move(endpoint));
+  }
   for (NamespaceDraft& space : draft.namespaces) {
     space.space.dictionary_at = place(space.dictionary_at, space.key, "dictionary");
     space.space.fill_at = place(space.fill_at, space.key, "fill");

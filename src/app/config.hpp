@@ -45,6 +45,7 @@ struct KeySource {
 struct AdminConfig {
   std::string listen;      // Fits parse_listen_address(); empty: there is none.
   std::string token_file;  // Empty: none is asked for. Else see admin_token.hpp.
+  std::string token_at;    // As KeySource::at.
   std::string tls;         // As ListenOptions::tls.
 };
 
@@ -78,6 +79,7 @@ struct ListenOptions {
 // What is written down of who did what; see audit.hpp.
 struct AuditConfig {
   std::string file;           // "-": standard output; empty: nothing is.
+  std::string file_at;        // As KeySource::at.
   double sample_gets = 0.01;  // The share of reads,
   double sample_writes = 1;   // and of what changes something.
   std::size_t queue_max = AuditQueue::kEventsDefault;
@@ -100,9 +102,12 @@ struct IntrospectionConfig {
   Introspection rules;  // But for what stands in the files below.
   std::string client_secret_file;
   std::string bearer_file;
+  std::string secret_at;  // Of the one of them that is given, as KeySource::at.
   std::string ca;
+  std::string ca_at;
   std::string jwks_file;  // Keys of who may sign answers that are JWTs; empty: none is believed.
-  std::string issuer;     // What such an answer must say in iss, and in aud.
+  std::string jwks_at;
+  std::string issuer;  // What such an answer must say in iss, and in aud.
   std::string audience;
 };
 
@@ -169,6 +174,7 @@ struct Config {
   std::vector<IntrospectionConfig> introspections;  // In the order of the file.
   std::vector<NamespaceConfig> namespaces;
   std::string auth_file;  // Empty: nobody can log in.
+  std::string auth_at;    // As KeySource::at.
   std::vector<IdentityConfig> identities;
 };
 

@@ -18,6 +18,7 @@ constexpr Range kQueueEvents{16, 1'048'576};
 constexpr std::array kAuditRows{
     Row<Draft>{"file",
                [](const Value& value, Draft& draft) {
+                 draft.audit_file_at = value.position();
                  take(value.text("the path of a file, or \"-\" for standard output"),
                       draft.config.audit.file);
                }},

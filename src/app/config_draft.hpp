@@ -34,6 +34,7 @@ struct IntrospectionDraft {
   Position client_id_at;
   Position secret_at;
   Position bearer_at;
+  Position ca_at;
   Position jwks_at;
   Position issuer_at;
   Position audience_at;
@@ -105,6 +106,7 @@ struct Draft {
   Position flush_all_at;
   Position admin_listen_at;
   Position token_file_at;
+  Position audit_file_at;
   Position revocation_at;
   Position revocation_namespaces_at;
   Position jwks_at;

@@ -80,6 +80,7 @@ constexpr std::array kRows{
                             }},
     Row<IntrospectionDraft>{"ca",
                             [](const Value& value, IntrospectionDraft& draft) {
+                              draft.ca_at = value.position();
                               take_line(value, "the path of a file with certificates (PEM)",
                                         draft.endpoint.ca);
                             }},

@@ -89,22 +89,22 @@ Result<std::string, std::string> answer_in_claims(std::string_view payload, std:
 Result<Introspections, std::string> read_introspections(const Config& config) {
   Introspections all;
   for (const IntrospectionConfig& endpoint : config.introspections) {
-    const auto bad = [&](const std::string& what) {
-      return unexpected(fmt::format("introspection.{}: {}", endpoint.rules.name, what));
+    const auto bad = [&](const std::string& at, const std::string& what) {
+      return unexpected(fmt::format("{}: {}", at, what));
     };
     Introspection rules = endpoint.rules;
     const bool has_bearer = !endpoint.bearer_file.empty();
     auto secret = read_secret(has_bearer ? endpoint.bearer_file : endpoint.client_secret_file);
-    if (!secret) return bad(secret.error());
+    if (!secret) return bad(endpoint.secret_at, secret.error());
     rules.secret = *std::move(secret);
     if (!endpoint.ca.empty()) {
       auto pem = read_pem(endpoint.ca, "CERTIFICATE");
-      if (!pem) return bad(pem.error());
+      if (!pem) return bad(endpoint.ca_at, pem.error());
       rules.authorities = *std::move(pem);
     }
     if (!endpoint.jwks_file.empty()) {
       auto opener = jwt_opener(endpoint);
-      if (!opener) return bad(opener.error());
+      if (!opener) return bad(endpoint.jwks_at, opener.error());
       rules.open_jwt = *std::move(opener);
     }
     all.push_back(std::make_shared<const Introspection>(std::move(rules)));

@@ -31,7 +31,7 @@ int check(const CommandLine& line, const Config& config) {
   MaterialPast none;
   if (const auto material = read_material(config, none); !material) return fail(material.error());
   if (config.audit.is_on())
-    if (const auto problem = problem_with_audit_file(config.audit.file); !problem.empty())
+    if (const auto problem = problem_with_audit_file(config.audit); !problem.empty())
       return fail(problem);
   for (const std::string& warning : warnings(config, {std::time(nullptr)}))
     fmt::print(stderr, "warning: {}\n", warning);

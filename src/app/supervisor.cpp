@@ -95,7 +95,7 @@ void Supervisor::begin() {
         [this](const auto& keys, std::string asker) { return delete_keys(keys, std::move(asker)); },
         [this](AuditEvent event) { put_audit(std::move(event)); });
   if (config_.audit.is_on()) {
-    auto file = open_audit_file(config_.audit.file);
+    auto file = open_audit_file(config_.audit);
     if (!file) throw std::runtime_error(file.error());
     adopt_audit(*std::move(file));
     audit({.action = AuditAction::kStart});

@@ -22,7 +22,7 @@ void Supervisor::adopt_audit(Fd file) {
 // Whoever moved the file away wants the next lines at its name again.
 void Supervisor::reopen_audit() {
   if (audit_ == nullptr) return;
-  auto file = open_audit_file(config_.audit.file);
+  auto file = open_audit_file(config_.audit);
   if (!file) {
     log_event(LogLevel::kError, LogEvent::kAudit, "{}; the file that is open stays", file.error());
     return;

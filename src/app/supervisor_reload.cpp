@@ -39,7 +39,7 @@ void Supervisor::reload(const Reply& reply) {
   if (!material) return refuse(reply, material.error());
   Fd audit_file;
   if (config->audit.is_on() && config->audit.file != config_.audit.file) {
-    auto file = open_audit_file(config->audit.file);
+    auto file = open_audit_file(config->audit);
     if (!file) return refuse(reply, file.error());
     audit_file = *std::move(file);
   }

@@ -196,7 +196,8 @@ class Engine {
             std::uint32_t slot) noexcept;
   void deny_whole(Client& client, ClientId id, const Request& request) noexcept;
   void tell_access(AccessEvent::Kind kind, const Client& client, Command command = Command::kSet,
-                   const Namespace* space = nullptr, std::string_view item_key = {}) noexcept;
+                   const Namespace* space = nullptr, std::string_view item_key = {},
+                   std::string_view peer = {}) noexcept;
 
   // deliver: from a node's reply to its client's place (engine_deliver.cpp).
   [[nodiscard]] bool deliver(Link& link, const Reply& reply, Buffer* whole) noexcept;
@@ -208,7 +209,6 @@ class Engine {
   [[nodiscard]] bool put(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool render(Client& client, Slot& slot, const Reply& reply, Buffer* whole,
                             bool in_turn) noexcept;
-  [[nodiscard]] std::size_t bytes_waiting(const Slot& slot) noexcept;
   [[nodiscard]] char* prepare_aside(Client& client, std::size_t room) noexcept;
   void commit_aside(Client& client, Slot& slot, std::size_t n) noexcept;
   void take_aside(Client& client, const Slot& slot) noexcept;

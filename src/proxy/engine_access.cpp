@@ -132,7 +132,8 @@ bool Engine::may_locally(const Request& request) const noexcept {
 void Engine::deny(ClientId id, const Request& request, const Namespace& space,
                   std::string_view item_key, std::uint32_t index) noexcept {
   count(Counter::kAccessDenied);
-  tell_access(AccessEvent::Kind::kDenied, *clients_.find(id), request.command, &space, item_key);
+  tell_access(AccessEvent::Kind::kDenied, *clients_.find(id), request.command, &space, item_key,
+              audit_.peer_of(id));
   const bool reads = request.verb() == Verb::kGet || request.verb() == Verb::kDebug;
   if (reads && (who_ == nullptr || who_->hides)) return fill_with_miss(index);
   slots_[index].refuses_value = false;
@@ -141,19 +142,23 @@ void Engine::deny(ClientId id, const Request& request, const Namespace& space,
 
 void Engine::deny_whole(Client& client, ClientId id, const Request& request) noexcept {
   count(Counter::kAccessDenied);
-  tell_access(AccessEvent::Kind::kDenied, client, request.command);
+  tell_access(AccessEvent::Kind::kDenied, client, request.command, nullptr, {}, audit_.peer_of(id));
   if (!is_hidden(request)) answer(client, id, line_of(WireError::kAccessDenied));
 }
 
-// Neither a key nor what a client calls itself goes into a log.
+// Neither a key nor what a client calls itself goes into a log. `peer`: of a client that has no
+// session, as far as it is known.
 void Engine::tell_access(AccessEvent::Kind kind, const Client& client, Command command,
-                         const Namespace* space, std::string_view item_key) noexcept {
+                         const Namespace* space, std::string_view item_key,
+                         std::string_view peer) noexcept {
   AccessEvent event;
   event.kind = kind;
   event.command = command;
   if (client.session != nullptr) {
     event.identity = client.session->who->name;
     event.peer = text_of(client.session->peer);
+  } else {
+    event.peer = peer;
   }
   if (space != nullptr)
     event.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());

@@ -306,11 +306,15 @@ void EngineAudit::keep_peer(ClientId id, const Peer& peer) {
   peers_[id.index] = peer.kind == Peer::Kind::kUnknown ? std::string() : text_of(peer);
 }
 
+std::string_view EngineAudit::peer_of(ClientId id) const noexcept {
+  return id.index < peers_.size() ? std::string_view(peers_[id.index]) : std::string_view();
+}
+
 void EngineAudit::name_client(ClientId id, std::string& identity, std::string& peer) noexcept {
   const Client* const client = engine_.clients_.find(id);
   if (client == nullptr) return;
   if (client->session != nullptr) identity = client->session->who->name;
-  if (id.index < peers_.size()) peer = peers_[id.index];
+  peer = peer_of(id);
 }
 
 }  // namespace tokenring

@@ -38,6 +38,8 @@ class EngineAudit {
   }
   void adopt() noexcept;
   void keep_peer(ClientId id, const Peer& peer);
+  // Of a client that came while the log was on; else empty.
+  [[nodiscard]] std::string_view peer_of(ClientId id) const noexcept;
   // Before Engine::put() fills the slot with a node's reply; what that returns.
   [[nodiscard]] bool tell_and_put(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   // No node's answer came, whatever its client is told in place of it.

@@ -196,7 +196,8 @@ bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
   if (!write(client, slot, in_turn)) return false;
   slot.filled = true;
   if (is_changing(slot)) --client.changes;
-  const std::size_t written = in_turn ? client.out.size() - before : bytes_waiting(slot);
+  std::size_t written = in_turn ? client.out.size() - before : slot.aside_bytes;
+  if (!in_turn && slot.beside != kNoSlot) written += besides_[slot.beside].reply.size();
   const auto bytes = static_cast<std::uint32_t>(std::min<std::size_t>(written + 1, UINT32_MAX / 2));
   client.reply_bytes = std::max(bytes, client.reply_bytes - client.reply_bytes / 8);
   if (client.window < snapshot_->limits.requests_per_client_max) ++client.window;
@@ -232,10 +233,6 @@ void Engine::commit_aside(Client& client, Slot& slot, std::size_t n) noexcept {
 void Engine::take_aside(Client& client, const Slot& slot) noexcept {
   client.out.append(pool_, client.aside.view().substr(slot.aside_from, slot.aside_bytes));
   if (--client.aside_slots == 0) client.aside.consume(client.aside.size());
-}
-
-std::size_t Engine::bytes_waiting(const Slot& slot) noexcept {
-  return slot.aside_bytes + (slot.beside == kNoSlot ? 0 : besides_[slot.beside].reply.size());
 }
 
 bool Engine::render(Client& client, Slot& slot, const Reply& reply, Buffer* whole,

@@ -286,6 +286,25 @@ class Who(AuditCase):
                 self.assertNotIn(form, self.text(path))
 
 
+    def test_who_tries_anothers_keys_where_nobody_asks_who_it_is(self):
+        folder, plain, asks = self.folder(), free_port(), free_port()
+        path = os.path.join(folder, "audit.jsonl")
+        config = (f'listen = ["127.0.0.1:{plain}", {{ address = "127.0.0.1:{asks}", identify = true }}]\n'
+                  f'[audit]\nfile = "{path}"\n[pools.p]\nnodes = ["embedded"]\n'
+                  '[[identities]]\nname = "own"\nnetworks = ["127.0.0.2"]\nisolate = true\n'
+                  'allow = [{ rights = ["read", "write"] }]\n')
+        proxy = self.proxy(config=config, port=plain)
+        wire = Wire(plain)
+        self.addCleanup(wire.close)
+        address = "%s:%d" % wire.socket.getsockname()
+        self.assertEqual(wire.command(b"get own/k\r\n"), b"END\r\n")
+        self.assertIn(b"denied", wire.command(b"set own/k 0 0 1\r\n1\r\n"))
+        told = eventually(lambda: t if len(t := [e for e in self.events(path) if e.get("event.reason") == "access denied"]) >= 2
+                          else None, what="two refusals")
+        self.assertEqual([(e["tokenring.command"], e["source.address"]) for e in told], [("get", address), ("set", address)])
+        self.assertTrue(proxy.says(f"access denied (identity -, peer {address}, command get"))
+
+
 class Secrecy(AuditCase):
     def commands(self, key, value):
         """Every command of both dialects that carries a key or a value, and what is wrong with some."""

@@ -33,6 +33,10 @@ struct Folder {
   std::filesystem::path path;
 };
 
+AuditConfig at(const std::filesystem::path& path) {
+  return {.file = path, .file_at = "t.toml:2:8: audit.file"};
+}
+
 AuditBatch batch_of(std::size_t events, std::size_t anomalies = 0) {
   AuditBatch batch;
   batch.at_ms = 1'790'000'000'123;
@@ -244,7 +248,7 @@ TEST_CASE("the log tells what was lost, by kind") {
   AuditQueue queue;
   queue.set_max(20);
   queue.put(batch_of(30, 12));
-  { const AuditLog log(queue, *open_audit_file(folder.path / "a")); }
+  { const AuditLog log(queue, *open_audit_file(at(folder.path / "a"))); }
   const std::vector<Json> lines = lines_of(folder.path / "a");
   REQUIRE(lines.size() == 31);
   CHECK(lines[30]["event.action"] == "audit_dropped");
@@ -282,9 +286,9 @@ TEST_CASE("all that was put in is written when the log ends, to one file or the 
   const auto second = folder.path / "b";
   AuditQueue queue;
   {
-    AuditLog log(queue, *open_audit_file(first));
+    AuditLog log(queue, *open_audit_file(at(first)));
     for (int n = 0; n < 100; ++n) queue.put(batch_of(3));
-    log.use(*open_audit_file(second));
+    log.use(*open_audit_file(at(second)));
     for (int n = 0; n < 100; ++n) queue.put(batch_of(3));
   }
   std::vector<Json> lines = lines_of(first);
@@ -302,7 +306,7 @@ TEST_CASE("who asks for many keys that are not there is told of") {
   const Folder folder;
   AuditQueue queue;
   {
-    AuditLog log(queue, *open_audit_file(folder.path / "a"));
+    AuditLog log(queue, *open_audit_file(at(folder.path / "a")));
     AuditBatch batch = batch_of(0);
     batch.misses.push_back({.peer = "10.0.0.9:1234"});
     for (std::uint64_t n = 0; n < 2'000; ++n)
@@ -322,12 +326,12 @@ TEST_CASE("a pipe that is full holds nobody up, and what it cannot take is count
   const Folder folder;
   const auto path = folder.path / "pipe";
   REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
-  CHECK(open_audit_file(path).error().find("nobody reads") != std::string::npos);
+  CHECK(open_audit_file(at(path)).error().find("nobody reads") != std::string::npos);
   const Fd reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK));
   AuditQueue queue;
   queue.set_max(100);
   {
-    AuditLog log(queue, *open_audit_file(path));
+    AuditLog log(queue, *open_audit_file(at(path)));
     for (int n = 0; n < 2'000; ++n) queue.put(batch_of(1));
   }
   const AuditCounts& counts = queue.counts();
@@ -344,7 +348,7 @@ TEST_CASE("a pipe that is full holds nobody up, and what it cannot take is count
 TEST_CASE("what would keep a file from being opened is told without making it") {
   const Folder folder;
   const auto problem = [&](const char* name) {
-    return problem_with_audit_file(folder.path / name);
+    return problem_with_audit_file(at(folder.path / name));
   };
   std::filesystem::create_symlink(folder.path / "elsewhere", folder.path / "link");
   CHECK(problem("new") == "");
@@ -352,19 +356,21 @@ TEST_CASE("what would keep a file from being opened is told without making it") 
   std::ofstream(folder.path / "there") << "x";
   CHECK(problem("there") == "");
   CHECK(problem("link").find("symbolic link") != std::string::npos);
-  CHECK(problem("no/file") == fmt::format("audit: {0}/no/file: cannot be made in {0}/no: No such "
-                                          "file or directory",
-                                          folder.path.string()));
+  CHECK(problem("no/file") ==
+        fmt::format("t.toml:2:8: audit.file: {0}/no/file: cannot be made in {0}/no: No such "
+                    "file or directory",
+                    folder.path.string()));
   CHECK(problem("there/file").find("Not a directory") != std::string::npos);
   CHECK(problem(".").find("Is a directory") != std::string::npos);
-  CHECK(problem_with_audit_file("-") == "");
+  CHECK(problem_with_audit_file(at("-")) == "");
 }
 
 TEST_CASE("links and folders are no files to write to") {
   const Folder folder;
   std::filesystem::create_symlink(folder.path / "elsewhere", folder.path / "link");
-  CHECK(open_audit_file(folder.path / "link").error().find("symbolic link") != std::string::npos);
+  CHECK(open_audit_file(at(folder.path / "link")).error().find("symbolic link") !=
+        std::string::npos);
   CHECK_FALSE(std::filesystem::exists(folder.path / "elsewhere"));
-  CHECK_FALSE(open_audit_file(folder.path).has_value());
-  CHECK_FALSE(open_audit_file(folder.path / "no" / "file").has_value());
+  CHECK_FALSE(open_audit_file(at(folder.path)).has_value());
+  CHECK_FALSE(open_audit_file(at(folder.path / "no" / "file")).has_value());
 }

@@ -12,6 +12,7 @@
 
 #include "app/address.hpp"
 #include "app/config.hpp"
+#include "app/material.hpp"
 #include "app/quantity.hpp"
 #include "app/seal_material.hpp"
 
@@ -273,6 +274,25 @@ TEST_CASE("what cannot be read is told with its place in the file") {
         "test.toml:2:14: keys.credential: a credential is a name without a path");
   CHECK(error_of("[keys]\ncommand = [\"/bin/echo\", \"tokenring-keys 2\"]\n")
             .starts_with("test.toml:2:11: keys.command: key command /bin/echo:1: no key file"));
+}
+
+TEST_CASE("files that are named are told with their place, whoever reads them") {
+  const auto error_of = [](const std::string& text) {
+    MaterialPast past;
+    const auto material = read_material(parsed(text), past);
+    return material ? "no error" : material.error();
+  };
+  const std::string missing = "/nowhere/it: cannot read: No such file or directory";
+  CHECK(error_of("listen = { address = \"127.0.0.1:1\", identify = true }\n"
+                 "[auth]\nfile = \"/nowhere/it\"\n") == "test.toml:3:8: auth.file: " + missing);
+  CHECK(error_of("[admin]\nlisten = 1\ntoken_file = \"/nowhere/it\"\n") ==
+        "test.toml:3:14: admin.token_file: " + missing);
+  const std::string asks = "[introspection.a]\nurl = \"https://a.example/\"\nclient_id = \"c\"\n";
+  CHECK(error_of(asks + "client_secret_file = \"/nowhere/it\"\n") ==
+        "test.toml:4:22: introspection.a.client_secret_file: " + missing);
+  CHECK(error_of(
+            "[introspection.a]\nurl = \"https://a.example/\"\nbearer_file = \"/nowhere/it\"\n") ==
+        "test.toml:3:15: introspection.a.bearer_file: " + missing);
 }
 
 TEST_CASE("workers default to the CPUs") {
