@@ -21,7 +21,7 @@ test=(
 )
 # A root made by debootstrap has no /etc/hosts. Certificates are tested by the name localhost.
 getent hosts localhost >/dev/null || test+=(libnss-myhostname)
-package=(debhelper dpkg-dev)
+package=(build-essential debhelper)
 bench=(python3 openssl git memcached nutcracker haproxy linux-perf valgrind libbenchmark-dev)
 
 list_only=
