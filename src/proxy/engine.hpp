@@ -176,7 +176,8 @@ class Engine {
   [[nodiscard]] bool is_remembered(const Mac& mac) const noexcept;
   void remember(const LoginJob& job);
   void recognise(Client& client, ClientId id) noexcept;
-  [[nodiscard]] bool become(Client& client, const Identity& who, bool even_if_full) noexcept;
+  [[nodiscard]] bool become(Client& client, ClientId id, const Identity& who,
+                            bool even_if_full) noexcept;
   void leave_identity(Session& session) noexcept;
   void adopt_identities();
   void begin_session_input(Client& client) noexcept;
@@ -195,9 +196,8 @@ class Engine {
   void deny(ClientId id, const Request& request, const Namespace& space, std::string_view item_key,
             std::uint32_t slot) noexcept;
   void deny_whole(Client& client, ClientId id, const Request& request) noexcept;
-  void tell_access(AccessEvent::Kind kind, const Client& client, Command command = Command::kSet,
-                   const Namespace* space = nullptr, std::string_view item_key = {},
-                   std::string_view peer = {}) noexcept;
+  void tell_access(AccessEvent::Kind kind, ClientId id, Command command = Command::kSet,
+                   const Namespace* space = nullptr, std::string_view item_key = {}) noexcept;
 
   // deliver: from a node's reply to its client's place (engine_deliver.cpp).
   [[nodiscard]] bool deliver(Link& link, const Reply& reply, Buffer* whole) noexcept;

@@ -62,7 +62,7 @@ void Engine::charge_bytes(const Client& client, std::size_t n) noexcept {
 // What belongs to the request is dropped, so that the next one is met.
 void Engine::refuse_over_rate(Client& client, ClientId id, const Request& request) noexcept {
   count(Counter::kRateLimited);
-  tell_access(AccessEvent::Kind::kRateLimited, client, request.command);
+  tell_access(AccessEvent::Kind::kRateLimited, id, request.command);
   if (!is_hidden(request)) answer(client, id, line_of(WireError::kRateLimited));
   if (request.verb() == Verb::kSet) {
     client.mode = Client::Mode::kSwallow;
@@ -132,8 +132,7 @@ bool Engine::may_locally(const Request& request) const noexcept {
 void Engine::deny(ClientId id, const Request& request, const Namespace& space,
                   std::string_view item_key, std::uint32_t index) noexcept {
   count(Counter::kAccessDenied);
-  tell_access(AccessEvent::Kind::kDenied, *clients_.find(id), request.command, &space, item_key,
-              audit_.peer_of(id));
+  tell_access(AccessEvent::Kind::kDenied, id, request.command, &space, item_key);
   const bool reads = request.verb() == Verb::kGet || request.verb() == Verb::kDebug;
   if (reads && (who_ == nullptr || who_->hides)) return fill_with_miss(index);
   slots_[index].refuses_value = false;
@@ -142,15 +141,14 @@ void Engine::deny(ClientId id, const Request& request, const Namespace& space,
 
 void Engine::deny_whole(Client& client, ClientId id, const Request& request) noexcept {
   count(Counter::kAccessDenied);
-  tell_access(AccessEvent::Kind::kDenied, client, request.command, nullptr, {}, audit_.peer_of(id));
+  tell_access(AccessEvent::Kind::kDenied, id, request.command);
   if (!is_hidden(request)) answer(client, id, line_of(WireError::kAccessDenied));
 }
 
-// Neither a key nor what a client calls itself goes into a log. `peer`: of a client that has no
-// session, as far as it is known.
-void Engine::tell_access(AccessEvent::Kind kind, const Client& client, Command command,
-                         const Namespace* space, std::string_view item_key,
-                         std::string_view peer) noexcept {
+// Neither a key nor what a client calls itself goes into a log.
+void Engine::tell_access(AccessEvent::Kind kind, ClientId id, Command command,
+                         const Namespace* space, std::string_view item_key) noexcept {
+  const Client& client = *clients_.find(id);
   AccessEvent event;
   event.kind = kind;
   event.command = command;
@@ -158,7 +156,7 @@ void Engine::tell_access(AccessEvent::Kind kind, const Client& client, Command c
     event.identity = client.session->who->name;
     event.peer = text_of(client.session->peer);
   } else {
-    event.peer = peer;
+    event.peer = audit_.peer_of(id);
   }
   if (space != nullptr)
     event.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());

@@ -271,8 +271,8 @@ std::int64_t EngineFill::store(const Fill& fill, std::string_view answer) noexce
 
 void EngineFill::refuse_negative(const Slot& slot) noexcept {
   engine_.count_in_space(slot.space, SpaceTally::kOverQuota);
-  engine_.tell_access(AccessEvent::Kind::kRateLimited, *engine_.clients_.find(slot.client),
-                      slot.context.command, &engine_.snapshot_->namespaces.all()[slot.space],
+  engine_.tell_access(AccessEvent::Kind::kRateLimited, slot.client, slot.context.command,
+                      &engine_.snapshot_->namespaces.all()[slot.space],
                       engine_.identity_of(slot, 0).client_key);
 }
 

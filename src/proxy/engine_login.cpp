@@ -49,13 +49,13 @@ void Engine::recognise(Client& client, ClientId id) noexcept {
     return;
   }
   client.mode = Client::Mode::kRequests;
-  if (become(client, who, false)) return tell_access(AccessEvent::Kind::kRecognised, client);
+  if (become(client, id, who, false)) return tell_access(AccessEvent::Kind::kRecognised, id);
   answer(client, id, line_of(WireError::kRateLimited));
   client.closing = true;
 }
 
 // False where the identity has as many connections as it may; then the client is who it was.
-bool Engine::become(Client& client, const Identity& who, bool even_if_full) noexcept {
+bool Engine::become(Client& client, ClientId id, const Identity& who, bool even_if_full) noexcept {
   Session& session = *client.session;
   if (who.use != session.use) {
     const std::uint32_t others = who.use == nullptr ? 0 : who.use->connections.fetch_add(1);
@@ -63,7 +63,7 @@ bool Engine::become(Client& client, const Identity& who, bool even_if_full) noex
       who.use->connections.fetch_sub(1);
       count(Counter::kRateLimited);
       session.who = &who;
-      tell_access(AccessEvent::Kind::kTooManyConnections, client);
+      tell_access(AccessEvent::Kind::kTooManyConnections, id);
       session.who = &AccessTable::nobody();
       return false;
     }
@@ -113,7 +113,7 @@ void Engine::log_in(Client& client, ClientId id, const LoginView& login) noexcep
   count(Counter::kAuthCmds);
   const auto fail = [&](AccessEvent::Kind kind) {
     count(Counter::kAuthErrors);
-    tell_access(kind, client);
+    tell_access(kind, id);
     answer(client, id, line_of(WireError::kLoginFailed));
   };
   const AccessTable* access = snapshot_->access.get();
@@ -146,12 +146,12 @@ void Engine::log_in(Client& client, ClientId id, const LoginView& login) noexcep
 // The right password was given.
 void Engine::let_in(Client& client, ClientId id, std::string_view user) noexcept {
   const Identity& who = snapshot_->access->of_user(user, client.session->peer);
-  const bool has_room = become(client, who, false);
+  const bool has_room = become(client, id, who, false);
   if (has_room) {
     client.session->user = user;
     client.mode = Client::Mode::kRequests;
     who_ = client.session->who;
-    tell_access(AccessEvent::Kind::kLoggedIn, client);
+    tell_access(AccessEvent::Kind::kLoggedIn, id);
   }
   const std::string_view text = has_room ? "STORED\r\n" : line_of(WireError::kRateLimited);
   const std::uint32_t slot = std::exchange(client.session->login_slot, kNoSlot);
@@ -184,7 +184,7 @@ void Engine::login_checked(LoginJob job, Now now) noexcept {
   } else {
     if (access != nullptr) access->guard().failed(client->session->peer, shared_now());
     count(Counter::kAuthErrors);
-    tell_access(AccessEvent::Kind::kLoginFailed, *client);
+    tell_access(AccessEvent::Kind::kLoginFailed, job.client);
     fill_with(std::exchange(client->session->login_slot, kNoSlot),
               line_of(WireError::kLoginFailed));
   }
@@ -216,7 +216,7 @@ void Engine::adopt_identities() {
                           return entry.user == one.user && entry.hash == one.hash;
                         });
   });
-  clients_.for_each([&](std::uint32_t, Client& client) {
+  clients_.for_each([&](std::uint32_t index, Client& client) {
     if (client.session == nullptr || client.session->inside != nullptr) return;
     Session& session = *client.session;
     const bool was_known = session.is_known();
@@ -225,11 +225,12 @@ void Engine::adopt_identities() {
     if (access != nullptr)
       who = session.user.empty() ? &access->recognise(session.peer)
                                  : &access->of_user(session.user, session.peer);
-    static_cast<void>(become(client, *who, true));
+    const ClientId id = clients_.id_of(index);
+    static_cast<void>(become(client, id, *who, true));
     if (session.is_known() && client.mode == Client::Mode::kLogin)
       client.mode = Client::Mode::kRequests;
     if (session.is_known() || !was_known) return;
-    tell_access(AccessEvent::Kind::kRightsLost, client);
+    tell_access(AccessEvent::Kind::kRightsLost, id);
     if (client.mode == Client::Mode::kRequests) client.mode = Client::Mode::kLogin;
   });
 }

@@ -96,6 +96,7 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
       return count_in_space(s.space, SpaceTally::kCoalesced);
   }
   plan.value_bytes = request.value.size();
+  // Asked here and not there: most requests are gets, and need no call.
   const bool has_life = request.has_ttl || request.has_vivify || request.verb() == Verb::kSet;
   const LifeRule by = has_life ? plan_life(request, target, is_down, plan) : LifeRule::kNone;
   if (by != LifeRule::kNone) {

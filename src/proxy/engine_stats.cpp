@@ -96,11 +96,12 @@ void Engine::gather_stats(Client& client, ClientId id, const Request& request,
 
 // A line of a node's answer. False when the node is out of step.
 bool Engine::deliver_stats(Link& link, const Reply& reply) noexcept {
-  const SlabId gather = beside(slots_[link.first_slot]).gather;
+  SlabId& named = beside(slots_[link.first_slot]).gather;
+  const SlabId gather = named;
   Gather* sums = gathers_.find(gather);
   if (reply.code == ReplyCode::kStat) return sums == nullptr || sums->sum.add(reply.rest);
   if (reply.code != ReplyCode::kEnd && !reply.is_error()) return false;
-  beside(slots_[link.first_slot]).gather = {};
+  named = {};
   pop_front(link);
   if (sums != nullptr) part_of_gather_done(gather, !reply.is_error());
   return true;

@@ -285,7 +285,6 @@ class Who(AuditCase):
             for form in traces_of(secret):
                 self.assertNotIn(form, self.text(path))
 
-
     def test_who_tries_anothers_keys_where_nobody_asks_who_it_is(self):
         folder, plain, asks = self.folder(), free_port(), free_port()
         path = os.path.join(folder, "audit.jsonl")
