@@ -73,6 +73,21 @@ inline constexpr std::array kCommandRows = {
   return kCommandRows[static_cast<std::size_t>(command)];
 }
 
+// Whether it asks for values by text, so that several of them can share one line upstream. These
+// are the first rows, for this is asked several times a key.
+[[nodiscard]] constexpr bool is_text_get(Command command) noexcept {
+  return command <= Command::kBget;
+}
+static_assert([] {
+  for (std::size_t i = 0; i < kCommandRows.size(); ++i) {
+    const auto command = static_cast<Command>(i);
+    const bool reads =
+        kCommandRows[i].dialect == Dialect::kText && kCommandRows[i].verb == Verb::kGet;
+    if (is_text_get(command) != (reads && command != Command::kTouch)) return false;
+  }
+  return true;
+}());
+
 // X(enumerator, text): every error line a client can get, without CR LF. Those up to kFlushRefused
 // are memcached 1.6.18's own words; the others are ours.
 #define TOKENRING_WIRE_ERRORS(X)                                                            \

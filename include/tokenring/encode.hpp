@@ -29,12 +29,7 @@ struct Plan {
 
 // Whether the request goes upstream as a text command, whose reply carries no opaque.
 [[nodiscard]] constexpr bool is_text_read(Command command) noexcept {
-  return row_of(command).dialect == Dialect::kText && row_of(command).verb == Verb::kGet;
-}
-
-// Whether it asks for values by text, so that several of them can share one line upstream.
-[[nodiscard]] constexpr bool is_text_get(Command command) noexcept {
-  return is_text_read(command) && command != Command::kTouch;
+  return is_text_get(command) || command == Command::kTouch;
 }
 
 // Bytes that encode_request() may write.

@@ -3,11 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <utility>
-#include <vector>
 
+#include "base/address_space.hpp"
 #include "base/assert.hpp"
 
 namespace tokenring {
@@ -81,8 +80,7 @@ class Slab {
 
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
-  static constexpr std::uint32_t kChunkBits = 6;
-  static constexpr std::uint32_t kChunk = 1U << kChunkBits;
+  static constexpr std::uint32_t kChunk = 64;
 
   struct Entry {
     std::uint32_t next_free = kNone;
@@ -91,22 +89,23 @@ class Slab {
     alignas(T) std::byte storage[sizeof(T)];
   };
 
-  Entry& entry(std::uint32_t index) noexcept {
-    return chunks_[index >> kChunkBits][index & (kChunk - 1)];
-  }
+  // By address alone, without a table of parts: it is asked for a dozen times a request.
+  Entry& entry(std::uint32_t index) noexcept { return entries_[index]; }
   T* object(std::uint32_t index) noexcept {
     return std::launder(reinterpret_cast<T*>(entry(index).storage));
   }
   void grow() {
-    chunks_.push_back(std::make_unique<Entry[]>(kChunk));
-    size_ += kChunk;
-    for (std::uint32_t i = size_; i-- > size_ - kChunk;) {
+    space_.use(std::size_t{size_ + kChunk} * sizeof(Entry));
+    for (std::uint32_t i = size_ + kChunk; i-- > size_;) {
+      ::new (static_cast<void*>(entries_ + i)) Entry;
       entry(i).next_free = free_;
       free_ = i;
     }
+    size_ += kChunk;
   }
 
-  std::vector<std::unique_ptr<Entry[]>> chunks_;
+  AddressSpace space_;
+  Entry* entries_ = static_cast<Entry*>(space_.begin());
   std::uint32_t size_ = 0;
   std::uint32_t free_ = kNone;
   std::size_t live_ = 0;

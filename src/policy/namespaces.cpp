@@ -81,6 +81,8 @@ NamespaceTable::NamespaceTable(std::vector<Namespace> namespaces)
   });
   for (std::uint16_t i = 0; i < namespaces_.size(); ++i) {
     const std::string& prefix = namespaces_[i].prefix;
+    namespaces_[i].number = i;
+    namespaces_[i].has_token_rules = namespaces_[i].tokens.any();
     TR_ASSERT(prefix.size() < kNone && (i == 0 || namespaces_[i - 1U].prefix != prefix));
     if (prefix.empty())
       default_ = i;
@@ -131,7 +133,7 @@ std::size_t NamespaceTable::last_not_above(std::string_view key, Group group) co
   return above == begin ? kNone : static_cast<std::size_t>(above - entries_.begin()) - 1;
 }
 
-const Namespace* NamespaceTable::find(std::string_view key) const noexcept {
+const Namespace* NamespaceTable::find_by_prefix(std::string_view key) const noexcept {
   if (key.empty()) return fallback();
   const Group group = groups_[static_cast<unsigned char>(key[0])];
   if (group.count == 0 || key.size() < group.shared ||

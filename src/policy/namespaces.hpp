@@ -58,6 +58,9 @@ struct Namespace {
   bool coalesce = false;    // Gets of one key that are in flight at once share one request.
   std::uint16_t place = 0;  // In the order of the file.
   NearRules near = {};
+  // Set by NamespaceTable: where it is in all(), and tokens.any().
+  std::uint16_t number = 0;
+  bool has_token_rules = false;
 };
 
 // Finds a key's namespace by longest prefix, without allocating.
@@ -76,7 +79,9 @@ class NamespaceTable {
   explicit NamespaceTable(std::vector<Namespace> namespaces);
 
   // Null when no prefix fits and there is no default namespace. Valid as long as the table.
-  [[nodiscard]] const Namespace* find(std::string_view key) const noexcept;
+  [[nodiscard]] const Namespace* find(std::string_view key) const noexcept {
+    return entries_.empty() ? fallback() : find_by_prefix(key);
+  }
   // In the order of longest prefix first.
   [[nodiscard]] std::span<const Namespace> all() const noexcept { return namespaces_; }
 
@@ -100,6 +105,7 @@ class NamespaceTable {
   };
 
   void add_group(std::size_t begin, std::size_t end);
+  [[nodiscard]] const Namespace* find_by_prefix(std::string_view key) const noexcept;
   [[nodiscard]] std::size_t last_not_above(std::string_view key, Group group) const noexcept;
   [[nodiscard]] const std::string& prefix_of(const Entry& entry) const noexcept {
     return namespaces_[entry.index].prefix;

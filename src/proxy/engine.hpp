@@ -140,8 +140,7 @@ class Engine {
                                  std::size_t line_bytes) noexcept;
   void serve(Client& client, ClientId id, Request& request) noexcept;
   void serve_get(Client& client, ClientId id, Request& request) noexcept;
-  void serve_key(ClientId id, const Request& request, std::string_view key,
-                 std::string_view item_key, std::uint32_t slot) noexcept;
+  void serve_key(ClientId id, const Request& request, std::uint32_t slot) noexcept;
   void serve_too_large(Client& client, ClientId id, const Request& request) noexcept;
   void serve_local(Client& client, ClientId id, const Request& request) noexcept;
   void serve_flush_all(Client& client, ClientId id, const Request& request) noexcept;
@@ -205,13 +204,15 @@ class Engine {
   [[nodiscard]] bool deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill_if_wanted(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
   [[nodiscard]] bool fill_shown(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
-  [[nodiscard]] bool fill(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
+  [[nodiscard]] bool fill(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept {
+    return audit_.is_on() ? audit_.tell_and_put(slot, reply, whole) : put(slot, reply, whole);
+  }
   [[nodiscard]] bool put(std::uint32_t slot, const Reply& reply, Buffer* whole) noexcept;
+  void pass_through(std::uint32_t slot, const Reply& reply) noexcept;
   [[nodiscard]] bool render(Client& client, Slot& slot, const Reply& reply, Buffer* whole,
                             bool in_turn) noexcept;
-  [[nodiscard]] char* prepare_aside(Client& client, std::size_t room) noexcept;
-  void commit_aside(Client& client, Slot& slot, std::size_t n) noexcept;
-  void take_aside(Client& client, const Slot& slot) noexcept;
+  [[nodiscard]] Place place_for(Client& client, Slot& slot, std::size_t room, bool in_turn,
+                                bool is_small) noexcept;
   void fail(std::uint32_t slot, WireError error) noexcept;
   void fill_with_miss(std::uint32_t slot) noexcept;
   void fill_with_error(std::uint32_t slot, WireError error) noexcept;
@@ -219,12 +220,12 @@ class Engine {
   void fill_with(std::uint32_t slot, std::string_view text) noexcept;
   void begin_front(Client& client) noexcept;
   void finish_front(Client& client, std::size_t before) noexcept;
+  void finish_group(Client& client, const Slot& slot, std::size_t before) noexcept;
   void drain(Client& client) noexcept;
   void pop_front(Client& client) noexcept;
   void count_reply(const Slot& slot, const Reply& reply) noexcept;
   void time_reply(const Slot& slot, LatencyKind kind) noexcept;
-  template <typename Write>
-  [[nodiscard]] bool fill_by(std::uint32_t slot, Write&& write) noexcept;
+  [[nodiscard]] bool fill_by(std::uint32_t slot, auto&& write) noexcept;
   void count_in_space(std::uint16_t space, SpaceTally which) noexcept {
     if (!space_tallies_.empty() && space != Slot::kNoSpace) space_tallies_[space]->add(which);
   }
@@ -366,6 +367,7 @@ class Engine {
     if (!s.in_client && !s.in_link && !s.follows) release(slot);
   }
   void release(std::uint32_t slot) noexcept;
+  void release_company(Slot& slot) noexcept;
   void mark_dirty(Client& client, ClientId id) noexcept;
   void mark_dirty(Link& link) noexcept;
   void queue_resume(Client& client, ClientId id) noexcept;
@@ -403,9 +405,8 @@ class Engine {
   std::unique_ptr<char[]> scratch_;
   std::uint64_t reads_ = 0;        // Counts the points where memcached would write its replies out.
   Buffer* whole_input_ = nullptr;  // While serving: the buffer that holds just this request.
-  // While serving: who asks. Null where nobody asks who it is.
-  const Identity* who_ = nullptr;
-  std::string own_key_;                 // See own_key().
+  const Identity* who_ = nullptr;  // While serving: who asks. Null: nobody asks who it is.
+  std::string own_key_;            // See own_key().
   std::vector<Remembered> remembered_;  // Passwords that fitted a salted hash.
   std::size_t logins_pending_ = 0;
   std::int64_t lag_ns_ = 0;
@@ -425,8 +426,7 @@ class Engine {
   std::string decoded_key_;                // Of a base64 key.
   std::vector<Link> links_;                // Grows in adopt() only. LinkId::index leads here.
   std::vector<std::uint32_t> link_table_;  // Of each backend in turn: its links' indices.
-  std::vector<std::uint32_t> first_link_;  // Of each backend, into link_table_.
-  std::vector<std::uint32_t> pool_of_backend_;
+  std::vector<BackendLinks> backend_links_;
   // Nodes that left and had missed writes: their part of Link::identity. The oldest are forgotten.
   std::vector<std::string> missed_nodes_;
   std::vector<ClientId> resumes_;

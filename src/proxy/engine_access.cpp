@@ -82,7 +82,7 @@ bool Engine::may_use(const Request& request, const Slot& slot,
                      const Namespace& space) const noexcept {
   if (who_ == nullptr) return space.owner == 0;
   const Rights needed = slot.refuses_value ? Rights::kWrite : rights_needed(request);
-  const auto index = static_cast<std::size_t>(&space - snapshot_->namespaces.all().data());
+  const std::size_t index = space.number;
   return space.owner == who_->owner && who_->may(index, needed);
 }
 
@@ -95,7 +95,7 @@ void Engine::serve_inside(Client& client, ClientId id, Request& request) noexcep
     client.closing = true;
     return answer(client, id, line_of(WireError::kAccessDenied));
   }
-  const auto index = static_cast<std::size_t>(space - snapshot_->namespaces.all().data());
+  const std::size_t index = space->number;
   inside.owner = space->owner;
   inside.mark = space->prefix.substr(0, space->mark_bytes);
   inside.rights.assign(index + 1, Rights());
@@ -158,8 +158,7 @@ void Engine::tell_access(AccessEvent::Kind kind, ClientId id, Command command,
   } else {
     event.peer = audit_.peer_of(id);
   }
-  if (space != nullptr)
-    event.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());
+  if (space != nullptr) event.space = space->number;
   const AuditHash* references = audit_.references();
   if (snapshot_->keyring != nullptr) references = &snapshot_->keyring->audit();
   if (space != nullptr && references != nullptr) {

@@ -46,15 +46,13 @@ void Engine::adopt(std::shared_ptr<const Snapshot> snapshot, Now now) {
   leaders_.clear();  // What was not told apart until now may be from now on.
   gets_may_fail_ = snapshot_->namespaces.find({}) == nullptr;
   link_table_.clear();
-  first_link_.clear();
-  pool_of_backend_.clear();
-  for (std::uint32_t p = 0; p < snapshot_->pools.size(); ++p) {
-    const Pool& pool = snapshot_->pools[p];
+  backend_links_.clear();
+  for (const Pool& pool : snapshot_->pools) {
     gets_may_fail_ |= pool.options.on_failure == OnFailure::kError ||
                       pool.options.on_node_down == OnNodeDown::kError;
     for (std::uint32_t n = 0; n < pool.nodes.size(); ++n) {
-      first_link_.push_back(static_cast<std::uint32_t>(link_table_.size()));
-      pool_of_backend_.push_back(p);
+      backend_links_.push_back(
+          {static_cast<std::uint32_t>(link_table_.size()), pool.options.links_per_node});
       for (std::uint32_t number = 0; number < pool.options.links_per_node; ++number)
         link_table_.push_back(adopt_link(pool, pool.first_backend + n, number, is_reload));
     }

@@ -33,6 +33,33 @@ bool is_text(const Slot& slot) {
   return row_of(slot.context.command).dialect == Dialect::kText;
 }
 
+// Room for a small reply among the client's that wait for their turn; null where they are many. A
+// slot's reply of its own would cost a buffer, and as many lines of the processor's cache.
+char* prepare_aside(Client& client, BufferPool& pool, std::size_t room) {
+  Buffer& aside = client.aside;
+  if (aside.room() < room) {
+    if (aside.size() + room > Client::kAsideBytesMax) return nullptr;
+    const std::size_t grown = std::max(aside.size() * 2, Client::kAsideBytesFirst);
+    aside.reserve(pool, std::max(room, std::min(grown, Client::kAsideBytesMax) - aside.size()));
+  }
+  return aside.space().data();
+}
+
+// `n` bytes were written at the slot's place.
+void commit(Client& client, Slot& slot, Place place, std::size_t n) {
+  if (place.out != nullptr) return place.out->commit(n);
+  if (n == 0) return;
+  slot.aside_from = static_cast<std::uint32_t>(client.aside.size());
+  slot.aside_bytes = static_cast<std::uint32_t>(n);
+  client.aside.commit(n);
+  ++client.aside_slots;
+}
+
+void take_aside(Client& client, BufferPool& pool, const Slot& slot) {
+  client.out.append(pool, client.aside.view().substr(slot.aside_from, slot.aside_bytes));
+  if (--client.aside_slots == 0) client.aside.consume(client.aside.size());
+}
+
 }  // namespace
 
 // False when the node is out of step: this reply is not the answer to what is at the FIFO's head.
@@ -98,7 +125,11 @@ bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept
     Slot& slot = slots_[index];
     const bool last = slot.last_of_line;
     if (is_value && !slot.answered && node_key_of(slot) == reply.key) {
-      if (!fill_if_wanted(index, reply, whole)) return false;
+      const bool is_small = reply.value.size() <= kMoveBytes;
+      if (is_small && slot.passes_through() && !audit_.is_on())
+        pass_through(index, reply);
+      else if (!fill_if_wanted(index, reply, whole))
+        return false;
       slot.answered = true;
       if (!last) pop_front(link);
       return true;
@@ -108,6 +139,22 @@ bool Engine::deliver_get(Link& link, const Reply& reply, Buffer* whole) noexcept
     pop_front(link);
     if (last) return true;
   }
+}
+
+// What fill_if_wanted and render come to for a small VALUE that passes_through().
+void Engine::pass_through(std::uint32_t index, const Reply& reply) noexcept {
+  Slot& slot = slots_[index];
+  slot.leads = false;
+  count_reply(slot, reply);
+  static_cast<void>(fill_by(index, [&](Client& client, Slot&, bool in_turn) {
+    const std::string_view bytes(reply.line.data(), reply.line.size() + reply.value.size() + 2);
+    const std::string_view tail = slot.context.ends_get ? "END\r\n" : std::string_view();
+    const Place place = place_for(client, slot, bytes.size() + tail.size(), in_turn, true);
+    std::memcpy(place.to, bytes.data(), bytes.size());
+    std::memcpy(place.to + bytes.size(), tail.data(), tail.size());
+    commit(client, slot, place, bytes.size() + tail.size());
+    return true;
+  }));
 }
 
 // Fills the slot, and those that follow it, if clients still wait for them.
@@ -150,7 +197,8 @@ void Engine::time_reply(const Slot& slot, LatencyKind kind) noexcept {
 }
 
 void Engine::count_reply(const Slot& slot, const Reply& reply) noexcept {
-  const Verb verb = row_of(slot.context.command).verb;
+  const Command command = slot.context.command;
+  const Verb verb = is_text_get(command) ? Verb::kGet : row_of(command).verb;
   if (options_.latencies != nullptr) time_reply(slot, latency_kind_of(verb));
   if (verb != Verb::kGet) return;
   const bool hit = reply.code == ReplyCode::kTextValue || reply.code == ReplyCode::kValue ||
@@ -166,11 +214,6 @@ void Engine::count_reply(const Slot& slot, const Reply& reply) noexcept {
 
 // Renders the reply into the client's output where it is its turn, else beside its slot. False when
 // the reply does not fit its request; nothing has changed then.
-bool Engine::fill(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
-  if (audit_.is_on()) return audit_.tell_and_put(index, reply, whole);
-  return put(index, reply, whole);
-}
-
 bool Engine::put(std::uint32_t index, const Reply& reply, Buffer* whole) noexcept {
   return fill_by(index, [&](Client& client, Slot& slot, bool in_turn) {
     return render(client, slot, reply, whole, in_turn);
@@ -184,8 +227,7 @@ void Engine::fill_with(std::uint32_t index, std::string_view text) noexcept {
   }));
 }
 
-template <typename Write>
-bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
+bool Engine::fill_by(std::uint32_t index, auto&& write) noexcept {
   Slot& slot = slots_[index];
   TR_ASSERT(slot.in_client && !slot.filled);
   const ClientId id = slot.client;
@@ -210,55 +252,34 @@ bool Engine::fill_by(std::uint32_t index, Write&& write) noexcept {
   return true;
 }
 
-// Room for a small reply among the client's that wait for their turn; null where they are many. A
-// slot's reply of its own would cost a buffer, and as many lines of the processor's cache.
-char* Engine::prepare_aside(Client& client, std::size_t room) noexcept {
-  Buffer& aside = client.aside;
-  if (aside.room() < room) {
-    if (aside.size() + room > Client::kAsideBytesMax) return nullptr;
-    const std::size_t grown = std::max(aside.size() * 2, Client::kAsideBytesFirst);
-    aside.reserve(pool_, std::max(room, std::min(grown, Client::kAsideBytesMax) - aside.size()));
-  }
-  return aside.space().data();
+// Where `room` bytes of a slot's reply go: into the output in its turn, else aside where they are
+// few, else beside the slot.
+inline Place Engine::place_for(Client& client, Slot& slot, std::size_t room, bool in_turn,
+                               bool is_small) noexcept {
+  char* const aside = in_turn || !is_small ? nullptr : prepare_aside(client, pool_, room);
+  if (aside != nullptr) return {.to = aside};
+  OutQueue& out = in_turn ? client.out : beside(slot).reply;
+  return {.out = &out, .to = out.prepare(pool_, room)};
 }
 
-void Engine::commit_aside(Client& client, Slot& slot, std::size_t n) noexcept {
-  if (n == 0) return;
-  slot.aside_from = static_cast<std::uint32_t>(client.aside.size());
-  slot.aside_bytes = static_cast<std::uint32_t>(n);
-  client.aside.commit(n);
-  ++client.aside_slots;
-}
-
-void Engine::take_aside(Client& client, const Slot& slot) noexcept {
-  client.out.append(pool_, client.aside.view().substr(slot.aside_from, slot.aside_bytes));
-  if (--client.aside_slots == 0) client.aside.consume(client.aside.size());
-}
-
-bool Engine::render(Client& client, Slot& slot, const Reply& reply, Buffer* whole,
-                    bool in_turn) noexcept {
+inline bool Engine::render(Client& client, Slot& slot, const Reply& reply, Buffer* whole,
+                           bool in_turn) noexcept {
   if (slot.swallows_reply) return true;
   const bool moves = whole != nullptr && reply.value.size() > kMoveBytes;
   const std::size_t value_room = moves ? 0 : reply.value.size() + 16;
   const std::size_t room = rendered_size_max(slot.context, reply) + value_room;
-  char* const aside = in_turn || moves ? nullptr : prepare_aside(client, room);
-  OutQueue* const out = in_turn ? &client.out : aside != nullptr ? nullptr : &beside(slot).reply;
-  char* const to = out != nullptr ? out->prepare(pool_, room) : aside;
-  const auto commit = [&](std::size_t n) {
-    if (out != nullptr) return out->commit(n);
-    commit_aside(client, slot, n);
-  };
-  const Rendered rendered = render_reply(slot.context, reply, to);
+  const Place place = place_for(client, slot, room, in_turn, !moves);
+  const Rendered rendered = render_reply(slot.context, reply, place.to);
   char* end = rendered.end;
   if (slot.refuses_value && rendered.kind == Rendered::Kind::kWritten && !reply.is_error())
-    end = std::ranges::copy(line_of(WireError::kTooLarge), to).out;
+    end = std::ranges::copy(line_of(WireError::kTooLarge), place.to).out;
   switch (rendered.kind) {
     case Rendered::Kind::kMismatch:
       return false;
     case Rendered::Kind::kNothing:
       return true;
     case Rendered::Kind::kWritten:
-      commit(static_cast<std::size_t>(end - to));
+      commit(client, slot, place, static_cast<std::size_t>(end - place.to));
       return true;
     case Rendered::Kind::kValue:
     case Rendered::Kind::kVerbatim:
@@ -269,11 +290,11 @@ bool Engine::render(Client& client, Slot& slot, const Reply& reply, Buffer* whol
   if (rendered.kind == Rendered::Kind::kVerbatim)
     rest = {reply.line.data(), reply.line.size() + rest.size()};
   if (moves) {
-    out->commit(static_cast<std::size_t>(end - to));
+    place.out->commit(static_cast<std::size_t>(end - place.to));
     Buffer value = std::move(*whole);
     value.consume(static_cast<std::size_t>(rest.data() - value.view().data()));
-    out->append(std::move(value));
-    if (!rendered.tail.empty()) out->append(pool_, rendered.tail);
+    place.out->append(std::move(value));
+    if (!rendered.tail.empty()) place.out->append(pool_, rendered.tail);
     return true;
   }
   std::memcpy(end, rest.data(), rest.size());
@@ -282,7 +303,7 @@ bool Engine::render(Client& client, Slot& slot, const Reply& reply, Buffer* whol
     std::memcpy(end, rendered.tail.data(), rendered.tail.size());
     end += rendered.tail.size();
   }
-  commit(static_cast<std::size_t>(end - to));
+  commit(client, slot, place, static_cast<std::size_t>(end - place.to));
   return true;
 }
 
@@ -340,27 +361,28 @@ void Engine::begin_front(Client& client) noexcept {
 }
 
 // After they did; `before` is the output's size without them.
-void Engine::finish_front(Client& client, std::size_t before) noexcept {
+inline void Engine::finish_front(Client& client, std::size_t before) noexcept {
   const Slot& slot = slots_[client.first_slot];
-  if (slot.group != Slot::Group::kNone) {
-    if (slot.failed && !client.group_error) client.group_error = slot.error;
-    // What a group holds back is bounded; beyond that its hits go out, and an error ends them.
-    const std::size_t bound = snapshot_->limits.output_bytes_per_client_max / 2;
-    if (client.hold_from != Client::kNoHold && client.out.size() - client.hold_from > bound)
-      client.hold_from = Client::kNoHold;
-    if (slot.last_of_group) {
-      if (client.group_error) {
-        client.out.truncate(std::min(before, client.hold_from));
-        if (!slot.context.quiet) client.out.append(pool_, line_of(*client.group_error));
-      } else if (slot.group == Slot::Group::kFanOut && !slot.context.quiet) {
-        const bool is_stats = slot.context.command == Command::kStats;
-        client.out.append(pool_, is_stats ? "RESET\r\n" : "OK\r\n");
-      }
-      client.group_error.reset();
-      client.hold_from = Client::kNoHold;
-    }
-  }
+  if (slot.group != Slot::Group::kNone) finish_group(client, slot, before);
   pop_front(client);
+}
+
+void Engine::finish_group(Client& client, const Slot& slot, std::size_t before) noexcept {
+  if (slot.failed && !client.group_error) client.group_error = slot.error;
+  // What a group holds back is bounded; beyond that its hits go out, and an error ends them.
+  const std::size_t bound = snapshot_->limits.output_bytes_per_client_max / 2;
+  if (client.hold_from != Client::kNoHold && client.out.size() - client.hold_from > bound)
+    client.hold_from = Client::kNoHold;
+  if (!slot.last_of_group) return;
+  if (client.group_error) {
+    client.out.truncate(std::min(before, client.hold_from));
+    if (!slot.context.quiet) client.out.append(pool_, line_of(*client.group_error));
+  } else if (slot.group == Slot::Group::kFanOut && !slot.context.quiet) {
+    const bool is_stats = slot.context.command == Command::kStats;
+    client.out.append(pool_, is_stats ? "RESET\r\n" : "OK\r\n");
+  }
+  client.group_error.reset();
+  client.hold_from = Client::kNoHold;
 }
 
 // Moves the replies that are now in turn into the output.
@@ -370,7 +392,7 @@ void Engine::drain(Client& client) noexcept {
     begin_front(client);
     const std::size_t before = client.out.size();
     if (slot.aside_bytes > 0)
-      take_aside(client, slot);
+      take_aside(client, pool_, slot);
     else if (slot.beside != kNoSlot)
       client.out.append(pool_, std::move(besides_[slot.beside].reply));
     finish_front(client, before);

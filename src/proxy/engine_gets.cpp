@@ -25,7 +25,8 @@ void Engine::serve_get(Client& client, ClientId id, Request& request) noexcept {
       slot.last_of_group = next.empty();
     }
     count(request.touches() ? Counter::kCmdTouch : Counter::kCmdGet);
-    serve_key(id, request, key, key, index);
+    request.key = request.item_key = key;
+    serve_key(id, request, index);
     first = false;
     key = next;
   }
@@ -63,7 +64,8 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
     if (is_key) {
       count(request.touches() ? Counter::kCmdTouch : Counter::kCmdGet);
       if (who_ != nullptr) charge_keys(1);
-      serve_key(id, request, key, key, index);
+      request.key = request.item_key = key;
+      serve_key(id, request, index);
     } else if (too_long) {
       slot.miss_on_failure = false;
       fail(index, WireError::kBadLine);

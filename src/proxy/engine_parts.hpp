@@ -66,6 +66,18 @@ struct Served {
   std::uint32_t count = 0;
 };
 
+// Where a reply is written: at `to`, in `out`, or else among what waits in its client.
+struct Place {
+  OutQueue* out = nullptr;
+  char* to = nullptr;
+};
+
+// A backend's links: `count` of them from `first` on, in Engine::link_table_.
+struct BackendLinks {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+};
+
 // A get that waits for another one's fetch.
 struct Waiting {
   SlabId slot;

@@ -14,8 +14,8 @@ Target Engine::target_of(const Namespace& space, std::string_view route) noexcep
 // Several links of one node share its load by client, so that a client's own requests stay in
 // order.
 Link& Engine::link_of(std::uint32_t backend, ClientId id) noexcept {
-  const std::uint32_t count = snapshot_->pools[pool_of_backend_[backend]].options.links_per_node;
-  return links_[link_table_[first_link_[backend] + (count == 1 ? 0 : id.index % count)]];
+  const BackendLinks& links = backend_links_[backend];
+  return links_[link_table_[links.first + (links.count == 1 ? 0 : id.index % links.count)]];
 }
 
 // The first of the nodes that may stand in for the key's own, which is down; null where there is
@@ -24,7 +24,7 @@ Link& Engine::link_of(std::uint32_t backend, ClientId id) noexcept {
 // at one node must not be good at another.
 Link* Engine::stand_in_for(const Target& target, const Request& request, ClientId id) noexcept {
   const PoolOptions& options = target.pool->options;
-  if (request.has_cas || target.space->tokens.any()) return nullptr;
+  if (request.has_cas || target.space->has_token_rules) return nullptr;
   if (request.verb() == Verb::kDelete && options.on_rejoin == OnRejoin::kKeep) return nullptr;
   if (options.on_node_down == OnNodeDown::kGutter) {
     const Pool& gutter = snapshot_->pools[options.gutter];

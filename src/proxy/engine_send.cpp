@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "base/copy.hpp"
 #include "proxy/engine.hpp"
 
 namespace tokenring {
@@ -15,8 +16,8 @@ namespace {
 
 constexpr std::string_view kCrLf = "\r\n";
 
-SpaceTally space_tally_of(const Request& request) {
-  switch (request.verb()) {
+SpaceTally space_tally_of(Verb verb, bool touches) {
+  switch (verb) {
     case Verb::kSet:
       return SpaceTally::kSets;
     case Verb::kDelete:
@@ -29,7 +30,7 @@ SpaceTally space_tally_of(const Request& request) {
     case Verb::kRefused:
       break;
   }
-  return request.touches() ? SpaceTally::kTouches : SpaceTally::kGets;
+  return touches ? SpaceTally::kTouches : SpaceTally::kGets;
 }
 
 SpaceTally space_tally_of(LifeRule by) {
@@ -51,9 +52,9 @@ SpaceTally space_tally_of(LifeRule by) {
 
 }  // namespace
 
-// One key of one request, whose slot is already in its client's order.
-void Engine::serve_key(ClientId id, const Request& request, std::string_view key,
-                       std::string_view item_key, std::uint32_t slot) noexcept {
+// The key of a request, or one of a get's, whose slot is already in its client's order.
+void Engine::serve_key(ClientId id, const Request& request, std::uint32_t slot) noexcept {
+  const std::string_view item_key = request.item_key;
   const Namespace* space =
       snapshot_->namespaces.find(who_ == nullptr ? item_key : own_key(item_key));
   if (space == nullptr) return fail(slot, WireError::kNoPool);
@@ -61,15 +62,16 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
   const bool has_owner = space->owner != 0;
   if ((has_owner || who_ != nullptr) && !may_use(request, s, *space))
     return deny(id, request, *space, item_key, slot);
-  s.space = static_cast<std::uint16_t>(space - snapshot_->namespaces.all().data());
+  s.space = space->number;
   if (space->near.is_on() && near_.serve(request, *space, item_key, slot)) return;
-  Plan plan{.node_key = key, .key_is_base64 = request.key_is_base64};
+  Plan plan{.node_key = request.key, .key_is_base64 = request.key_is_base64};
   const bool seals = space->seal.seals();
   const Target target =
       target_of(*space, seals || has_owner ? veil(s, request, *space, item_key, plan) : item_key);
-  count_in_space(s.space, space_tally_of(request));
-  s.touches = request.touches();
-  const bool reads = request.verb() == Verb::kGet && request.wants_value && !request.has_vivify;
+  const Verb verb = request.verb();
+  s.touches = verb == Verb::kGet && request.has_ttl;
+  count_in_space(s.space, space_tally_of(verb, s.touches));
+  const bool reads = verb == Verb::kGet && request.wants_value && !request.has_vivify;
   s.miss_on_failure = reads && target.pool->options.on_failure == OnFailure::kMiss;
   Link* link = &link_of(target.backend, id);
   const bool is_down = !link->takes_requests();
@@ -97,19 +99,20 @@ void Engine::serve_key(ClientId id, const Request& request, std::string_view key
   }
   plan.value_bytes = request.value.size();
   // Asked here and not there: most requests are gets, and need no call.
-  const bool has_life = request.has_ttl || request.has_vivify || request.verb() == Verb::kSet;
+  const bool has_life = request.has_ttl || request.has_vivify || verb == Verb::kSet;
   const LifeRule by = has_life ? plan_life(request, target, is_down, plan) : LifeRule::kNone;
   if (by != LifeRule::kNone) {
     count(Counter::kTtlCapped);
     count_in_space(s.space, SpaceTally::kCapped);
     count_in_space(s.space, space_tally_of(by));
   }
-  if (space->tokens.any()) return serve_token(*link, request, item_key, plan, slot);
+  if (space->has_token_rules) return serve_token(*link, request, item_key, plan, slot);
   if (seals && changes_value(request))
     return begin_change(*link, *clients_.find(id), request, plan, slot);
-  if (request.verb() == Verb::kSet && request.store_mode < StoreMode::kAppend &&
+  if (verb == Verb::kSet && request.store_mode < StoreMode::kAppend &&
       !follow_token(s, request, space->life, plan))
     return fail(slot, WireError::kNoTokenLife);
+  if (is_text_get(request.command)) return send_get(*link, request, plan, slot);
   send(*link, request, plan, slot);
 }
 
@@ -142,9 +145,9 @@ LifeRule Engine::plan_life(const Request& request, const Target& target, bool st
 }
 
 void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t index) noexcept {
+  if (is_text_get(request.command)) return send_get(link, request, plan, index);
   Slot& slot = slots_[index];
   part_from_earlier_reads(link, request);
-  if (is_text_get(request.command)) return send_get(link, request, plan, index);
   end_get_line(link);
   slot.plain_reply = request.verb() == Verb::kDebug || is_text_read(request.command);
   slot.context.matches_hide = request.command == Command::kMetaGet && request.has_cas;
@@ -195,6 +198,7 @@ void Engine::send(Link& link, const Request& request, Plan& plan, std::uint32_t 
 // from.
 void Engine::send_get(Link& link, const Request& request, const Plan& plan,
                       std::uint32_t index) noexcept {
+  link.last_read = reads_;
   const bool joins = link.line_bytes > 0 && link.line_command == request.command &&
                      link.line_exptime == (plan.ttl ? plan.ttl->exptime() : 0) &&
                      link.line_bytes + plan.node_key.size() < kGetLineBytesMax;
@@ -204,8 +208,7 @@ void Engine::send_get(Link& link, const Request& request, const Plan& plan,
   if (joins) {
     slots_[link.last_slot].last_of_line = false;
     *end++ = ' ';
-    std::memcpy(end, plan.node_key.data(), plan.node_key.size());
-    end += plan.node_key.size();
+    end = copy_short(end, plan.node_key);
   } else {
     end = encode_request(request, plan, to);
     link.line_command = request.command;

@@ -244,11 +244,13 @@ void Engine::serve_too_large(Client& client, ClientId id, const Request& request
   }
   Request removal;
   removal.command = Command::kMetaDelete;
+  removal.key = request.key;
+  removal.item_key = request.item_key;
   removal.key_is_base64 = request.key_is_base64;
   const std::uint32_t slot = reserve(client, id, removal, request.key);
   slots_[slot].refuses_value = true;
   slots_[slot].swallows_reply = hidden;
-  serve_key(id, removal, request.key, request.item_key, slot);
+  serve_key(id, removal, slot);
 }
 
 void Engine::serve(Client& client, ClientId id, Request& request) noexcept {
@@ -278,7 +280,7 @@ void Engine::serve(Client& client, ClientId id, Request& request) noexcept {
                                                           : WireError::kNotAllowed);
   }
   const std::uint32_t slot = reserve(client, id, request, request.key);
-  serve_key(id, request, request.key, request.item_key, slot);
+  serve_key(id, request, slot);
 }
 
 }  // namespace tokenring

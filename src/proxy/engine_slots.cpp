@@ -1,7 +1,6 @@
 // Slots and the two lists they stand in: a client's order of replies and a link's FIFO.
-#include <cstring>
-
 #include "base/assert.hpp"
+#include "base/copy.hpp"
 #include "proxy/engine.hpp"
 
 namespace tokenring {
@@ -35,10 +34,10 @@ void Engine::keep(Slot& slot, std::string_view key, std::string_view flags) noex
     longer = pool_.take(key.size() + flags.size());
     to = longer.space().data();
   }
-  if (!key.empty()) std::memcpy(to, key.data(), key.size());
   slot.context.key = {to, key.size()};
-  if (!flags.empty()) std::memcpy(to + key.size(), flags.data(), flags.size());
-  slot.context.flags = {to + key.size(), flags.size()};
+  to = copy_short(to, key);
+  slot.context.flags = {to, flags.size()};
+  if (!flags.empty()) copy_short(to, flags);
 }
 
 Beside& Engine::beside(Slot& slot) noexcept {
@@ -95,15 +94,20 @@ void Engine::pop_front(Client& client) noexcept {
 }
 
 void Engine::release(std::uint32_t index) noexcept {
-  if (slots_[index].near_writes) near_.end_write(slots_[index]);
-  const std::uint32_t sealing = slots_[index].sealing;
-  if (sealing != kNoSlot) {
-    const std::uint32_t marker = sealings_[sealing].marker;
-    if (marker != kNoSlot) leave_marker(marker);
-    sealings_.erase(sealing);
-  }
-  if (slots_[index].beside != kNoSlot) besides_.erase(slots_[index].beside);
+  Slot& slot = slots_[index];
+  if (slot.near_writes || slot.sealing != kNoSlot || slot.beside != kNoSlot) release_company(slot);
   slots_.erase(index);
+}
+
+// What few slots have.
+void Engine::release_company(Slot& slot) noexcept {
+  if (slot.near_writes) near_.end_write(slot);
+  if (slot.sealing != kNoSlot) {
+    const std::uint32_t marker = sealings_[slot.sealing].marker;
+    if (marker != kNoSlot) leave_marker(marker);
+    sealings_.erase(slot.sealing);
+  }
+  if (slot.beside != kNoSlot) besides_.erase(slot.beside);
 }
 
 void Engine::mark_dirty(Client& client, ClientId id) noexcept {

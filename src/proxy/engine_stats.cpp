@@ -258,9 +258,8 @@ void Engine::publish() noexcept {
   for (std::uint32_t backend = 0; backend < snapshot_->backend_count(); ++backend) {
     if (!nodes.has(options_.worker, backend)) return;
     std::array<std::uint64_t, kNodeTallyNames.size()> sums{};
-    const std::uint32_t count = snapshot_->pools[pool_of_backend_[backend]].options.links_per_node;
-    for (std::uint32_t i = 0; i < count; ++i)
-      links_[link_table_[first_link_[backend] + i]].tell(sums);
+    const BackendLinks links = backend_links_[backend];
+    for (std::uint32_t i = 0; i < links.count; ++i) links_[link_table_[links.first + i]].tell(sums);
     NodeTallies::Cell& cell = nodes.at(options_.worker, backend);
     for (std::size_t i = 0; i < sums.size(); ++i) {
       const auto which = static_cast<NodeTally>(i);

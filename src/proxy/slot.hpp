@@ -95,6 +95,11 @@ struct alignas(32) Slot {
            context.command == Command::kFlushAll;
   }
 
+  // Whether a VALUE is for its client alone, as the node sent it, which is what most replies are.
+  [[nodiscard]] bool passes_through() const noexcept {
+    return in_client && !filled && !near_reads && sealing == kNoSlot && first_follower == kNoSlot;
+  }
+
   Slot() noexcept {}  // `text` stays uninitialised on purpose.
 };
 

@@ -61,7 +61,6 @@ Rendered render_text(const ReplyContext& context, const Reply& reply, char* to) 
       if (context.quiet) return {Kind::kNothing, to, {}};
       return {Kind::kWritten, write_bytes(write_bytes(to, reply.value), "\r\n"), {}};
     case Verb::kGet:
-      if (context.command != Command::kTouch) return render_get(context, reply, to);
       if (reply.code == ReplyCode::kTouched) return line(context, "TOUCHED\r\n", to);
       if (reply.code == ReplyCode::kTextNotFound) return line(context, "NOT_FOUND\r\n", to);
       return {Kind::kMismatch, to, {}};
@@ -203,6 +202,7 @@ Rendered render_reply(const ReplyContext& context, const Reply& reply, char* to)
     if (hidden) return {Kind::kNothing, to, {}};
     return {Kind::kWritten, write_bytes(to, reply.line), {}};
   }
+  if (is_text_get(context.command)) return render_get(context, reply, to);
   return row_of(context.command).dialect == Dialect::kMeta ? render_meta(context, reply, to)
                                                            : render_text(context, reply, to);
 }
