@@ -157,7 +157,7 @@ struct Config {
   std::uint32_t workers = 0;          // 0: as many as CPUs.
   std::uint32_t clients_max = 65536;  // Of all workers together.
   Limits limits;  // But for clients_per_worker_max, which follows from the two above.
-  std::int64_t coalesce_max_us = 100;  // 0: off.
+  std::int64_t coalesce_max_us = 200;  // 0: off.
   std::int64_t drain_timeout_ms = 10'000;
   KeySource keys;
   bool flush_all = true;                                 // Whether clients may flush all nodes,

@@ -96,7 +96,7 @@ struct Snapshot {
   std::vector<Pool> pools;
   NamespaceTable namespaces;  // Each namespace names its pool by index.
   Limits limits;
-  std::int64_t coalesce_max_ns = 100'000;  // 0: never wait for more requests.
+  std::int64_t coalesce_max_ns = 200'000;  // 0: never wait for more requests.
   // Who may flush_all: nobody, or the clients of all addresses but these (by place in `listen`).
   bool allows_flush_all = true;
   std::vector<bool> refuses_flush_all = {};

@@ -148,11 +148,11 @@ void Engine::pass_through(std::uint32_t index, const Reply& reply) noexcept {
   count_reply(slot, reply);
   static_cast<void>(fill_by(index, [&](Client& client, Slot&, bool in_turn) {
     const std::string_view bytes(reply.line.data(), reply.line.size() + reply.value.size() + 2);
-    const std::string_view tail = slot.context.ends_get ? "END\r\n" : std::string_view();
-    const Place place = place_for(client, slot, bytes.size() + tail.size(), in_turn, true);
+    constexpr std::string_view kEnd = "END\r\n";
+    const Place place = place_for(client, slot, bytes.size() + kEnd.size(), in_turn, true);
     std::memcpy(place.to, bytes.data(), bytes.size());
-    std::memcpy(place.to + bytes.size(), tail.data(), tail.size());
-    commit(client, slot, place, bytes.size() + tail.size());
+    if (slot.context.ends_get) std::memcpy(place.to + bytes.size(), kEnd.data(), kEnd.size());
+    commit(client, slot, place, bytes.size() + (slot.context.ends_get ? kEnd.size() : 0));
     return true;
   }));
 }
