@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from browser import Browser, has_browser
-from harness import BINARY, TIMEOUT, Case, eventually
+from harness import BINARY, TIMEOUT, Case, eventually, slow
 from load import Load
 from scrape import AdminProxy
 from sealed import KeyFile
@@ -19,6 +19,7 @@ OVERFLOW = "return document.documentElement.scrollWidth - document.documentEleme
 
 
 @unittest.skipUnless(has_browser, "Chromium, its driver or python3-selenium is not installed")
+@slow
 class Page(Case):
     @classmethod
     def setUpClass(cls):

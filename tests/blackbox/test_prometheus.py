@@ -4,7 +4,7 @@ import re
 import tempfile
 import unittest
 
-from harness import ROOT, SLOW, Case, eventually
+from harness import ROOT, SLOW, Case, eventually, slow
 from scrape import AdminProxy, Prometheus, everything, needs_prometheus, parse, promtool
 from sealed import KeyFile, envelope
 
@@ -14,6 +14,7 @@ README = os.path.join(ROOT, "README.md")
 
 
 @needs_prometheus
+@slow
 class Metrics(Case):
     def start(self, *arguments, **more):
         proxy = AdminProxy(*arguments, **more)

@@ -12,7 +12,7 @@ import termios
 import time
 import unittest
 
-from harness import BINARY, TIMEOUT, Case, eventually, free_port
+from harness import BINARY, TIMEOUT, Case, eventually, free_port, slow
 from scrape import AdminProxy
 
 
@@ -70,6 +70,7 @@ class Screen:
         os.close(self.slave)
 
 
+@slow
 class Top(Case):
     def start(self, *arguments, **more):
         proxy = AdminProxy(*arguments, **more)
