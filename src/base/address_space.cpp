@@ -1,6 +1,7 @@
 #include "base/address_space.hpp"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <new>
@@ -12,16 +13,20 @@ namespace {
 constexpr std::size_t kLeastBytes = std::size_t{16} << 20;
 constexpr std::size_t kStepBytes = std::size_t{256} << 10;  // Used at once: a call to the kernel.
 
+std::size_t bytes_to_take() noexcept {
+  rlimit addresses{};
+  if (::getrlimit(RLIMIT_AS, &addresses) != 0 || addresses.rlim_cur == RLIM_INFINITY)
+    return AddressSpace::kBytes;
+  const std::size_t share = addresses.rlim_cur / AddressSpace::kShare / kStepBytes * kStepBytes;
+  return std::clamp(share, kLeastBytes, AddressSpace::kBytes);
+}
+
 }  // namespace
 
-AddressSpace::AddressSpace() {
-  for (size_ = kBytes; size_ >= kLeastBytes; size_ /= 2) {
-    void* const at = ::mmap(nullptr, size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) continue;
-    begin_ = at;
-    return;
-  }
-  throw std::bad_alloc();
+AddressSpace::AddressSpace()
+    : size_(bytes_to_take()),
+      begin_(::mmap(nullptr, size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+  if (begin_ == MAP_FAILED) throw std::bad_alloc();
 }
 
 AddressSpace::~AddressSpace() {

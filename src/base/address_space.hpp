@@ -8,8 +8,8 @@ namespace tokenring {
 
 class AddressSpace {
  public:
-  // Takes kBytes of addresses, or the most that the process may have (RLIMIT_AS), and no memory.
-  // Throws std::bad_alloc where there is next to nothing.
+  // Takes kBytes of addresses and no memory; where the process may have only so many (RLIMIT_AS), a
+  // kShare of these. Throws std::bad_alloc where they are not to be had.
   AddressSpace();
   ~AddressSpace();
   AddressSpace(const AddressSpace&) = delete;
@@ -17,6 +17,7 @@ class AddressSpace {
 
   // More than a worker's limits let it use: 16 million slots of requests, for example.
   static constexpr std::size_t kBytes = std::size_t{4} << 30;
+  static constexpr std::size_t kShare = 128;
 
   // Aligned to a page.
   [[nodiscard]] void* begin() const noexcept { return begin_; }
@@ -25,8 +26,8 @@ class AddressSpace {
   void use(std::size_t bytes);
 
  private:
-  void* begin_ = nullptr;
-  std::size_t size_ = 0;
+  std::size_t size_;
+  void* begin_;
   std::size_t used_ = 0;
 };
 

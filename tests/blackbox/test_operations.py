@@ -11,7 +11,7 @@ import unittest
 
 import yaml
 
-from harness import BINARY, ROOT, TIMEOUT, Case, eventually, free_port
+from harness import BINARY, ROOT, SLOW, TIMEOUT, Case, eventually, free_port
 from scrape import request
 from sealed import KeyFile
 
@@ -115,6 +115,15 @@ class Unit(Case):
         self.assertIn(f"ExecStart={BINARY} -c /etc/tokenring/tokenring.toml --takeover", self.text)
         user = re.search(r"^User=(.*)$", self.text, re.M)[1]
         self.assertRegex(read("conf", "systemd", "tokenring.sysusers"), rf"(?m)^u {user} ")
+
+
+class Addresses(Case):
+    @unittest.skipIf(SLOW > 1, "sanitizers take far more addresses")
+    def test_serves_where_addresses_are_few(self):
+        proxy = self.proxy((), "--workers", "2", wrapper=("prlimit", "--as=2147483648"))
+        value = b"VALUE a 0 1\r\nb\r\n"
+        self.ask(self.wire(proxy), b"set a 0 0 1\r\nb\r\n" + b"get a a a\r\n" * 1000,
+                 b"STORED\r\n" + (3 * value + b"END\r\n") * 1000)
 
 
 class Logrotate(Case):

@@ -1,9 +1,14 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <new>
 #include <string>
+#include <vector>
 
+#include "base/address_space.hpp"
 #include "base/buffer.hpp"
+#include "base/copy.hpp"
+#include "base/slab.hpp"
 #include "tokenring/units.hpp"
 
 using namespace tokenring;
@@ -24,6 +29,49 @@ std::string drain(OutQueue& queue, std::size_t step) {
 }
 
 }  // namespace
+
+TEST_CASE("an address space never moves, begins as zeros, and ends") {
+  AddressSpace space;
+  char* const begin = static_cast<char*>(space.begin());
+  space.use(1);
+  begin[0] = 'a';
+  space.use(std::size_t{3} << 20);
+  CHECK(static_cast<char*>(space.begin()) == begin);
+  CHECK(begin[0] == 'a');
+  CHECK(begin[(std::size_t{3} << 20) - 1] == 0);
+  space.use(1);  // What is usable stays so.
+  CHECK(begin[(std::size_t{3} << 20) - 1] == 0);
+  CHECK_THROWS_AS(space.use(AddressSpace::kBytes + 1), std::bad_alloc);
+}
+
+TEST_CASE("a slab's objects stay where they are, and an id outlives none of them") {
+  Slab<std::string> slab;
+  const SlabId first = slab.insert("first, and longer than what a string keeps within itself");
+  const std::string* const at = slab.find(first);
+  std::vector<SlabId> ids;
+  for (int i = 0; i < 10'000; ++i) ids.push_back(slab.insert(std::to_string(i)));
+  CHECK(slab.live() == 10'001);
+  CHECK(slab.find(first) == at);
+  for (int i = 0; i < 10'000; ++i)
+    REQUIRE(*slab.find(ids[static_cast<std::size_t>(i)]) == std::to_string(i));
+  slab.erase(first.index);
+  CHECK(slab.find(first) == nullptr);
+  const SlabId second = slab.insert("second");
+  CHECK(second.index == first.index);
+  CHECK(slab.find(first) == nullptr);
+  CHECK(*slab.find(second) == "second");
+  CHECK(!slab.has(UINT32_MAX));
+}
+
+TEST_CASE("copy_short copies just its bytes, whatever their number") {
+  const std::string from = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  for (std::size_t n = 0; n <= from.size(); ++n) {
+    CAPTURE(n);
+    std::string to(from.size() + 2, '.');
+    CHECK(copy_short(to.data() + 1, std::string_view(from).substr(0, n)) == to.data() + 1 + n);
+    CHECK(to == "." + from.substr(0, n) + std::string(from.size() + 1 - n, '.'));
+  }
+}
 
 TEST_CASE("an out queue gives back what was put in, in order, whatever the sizes") {
   BufferPool pool;
