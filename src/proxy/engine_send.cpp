@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "base/assert.hpp"
-#include "base/copy.hpp"
 #include "proxy/engine.hpp"
+#include "wire/numbers.hpp"
 
 namespace tokenring {
 
@@ -208,7 +208,7 @@ void Engine::send_get(Link& link, const Request& request, const Plan& plan,
   if (joins) {
     slots_[link.last_slot].last_of_line = false;
     *end++ = ' ';
-    end = copy_short(end, plan.node_key);
+    end = wire::write_bytes(end, plan.node_key);
   } else {
     end = encode_request(request, plan, to);
     link.line_command = request.command;

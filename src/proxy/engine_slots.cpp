@@ -1,7 +1,7 @@
 // Slots and the two lists they stand in: a client's order of replies and a link's FIFO.
 #include "base/assert.hpp"
-#include "base/copy.hpp"
 #include "proxy/engine.hpp"
+#include "wire/numbers.hpp"
 
 namespace tokenring {
 
@@ -35,9 +35,9 @@ void Engine::keep(Slot& slot, std::string_view key, std::string_view flags) noex
     to = longer.space().data();
   }
   slot.context.key = {to, key.size()};
-  to = copy_short(to, key);
+  to = wire::write_bytes(to, key);
   slot.context.flags = {to, flags.size()};
-  if (!flags.empty()) copy_short(to, flags);
+  if (!flags.empty()) wire::write_bytes(to, flags);
 }
 
 Beside& Engine::beside(Slot& slot) noexcept {

@@ -113,9 +113,4 @@ bool parse_opaque(std::string_view word, std::uint32_t& opaque) noexcept {
   return true;
 }
 
-char* write_bytes(char* to, std::string_view bytes) noexcept {
-  if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
-  return to + bytes.size();
-}
-
 }  // namespace tokenring::wire

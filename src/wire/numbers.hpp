@@ -1,7 +1,9 @@
 // Numbers on the wire, read and written as memcached does.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace tokenring::wire {
@@ -26,7 +28,30 @@ char* write_opaque(char* to, std::uint32_t opaque) noexcept;
 // False when `word` is not an opaque of ours.
 [[nodiscard]] bool parse_opaque(std::string_view word, std::uint32_t& opaque) noexcept;
 
-// Copies `bytes`; returns the end.
-char* write_bytes(char* to, std::string_view bytes) noexcept;
+// Copies `bytes`, which are mostly fewer than 32, such as keys, without a call; returns the end.
+inline char* write_bytes(char* to, std::string_view bytes) noexcept {
+  const char* const from = bytes.data();
+  const std::size_t n = bytes.size();
+  // Two pieces of one size, which overlap by what is too much.
+  const auto copy = [&]<std::size_t kSize>() {
+    char first[kSize];
+    char last[kSize];
+    std::memcpy(first, from, kSize);
+    std::memcpy(last, from + n - kSize, kSize);
+    std::memcpy(to, first, kSize);
+    std::memcpy(to + n - kSize, last, kSize);
+  };
+  if (n > 32)
+    std::memcpy(to, from, n);
+  else if (n >= 16)
+    copy.template operator()<16>();
+  else if (n >= 8)
+    copy.template operator()<8>();
+  else if (n >= 4)
+    copy.template operator()<4>();
+  else
+    for (std::size_t i = 0; i < n; ++i) to[i] = from[i];
+  return to + n;
+}
 
 }  // namespace tokenring::wire

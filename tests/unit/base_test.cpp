@@ -7,7 +7,6 @@
 
 #include "base/address_space.hpp"
 #include "base/buffer.hpp"
-#include "base/copy.hpp"
 #include "base/slab.hpp"
 #include "tokenring/units.hpp"
 
@@ -61,16 +60,6 @@ TEST_CASE("a slab's objects stay where they are, and an id outlives none of them
   CHECK(slab.find(first) == nullptr);
   CHECK(*slab.find(second) == "second");
   CHECK(!slab.has(UINT32_MAX));
-}
-
-TEST_CASE("copy_short copies just its bytes, whatever their number") {
-  const std::string from = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  for (std::size_t n = 0; n <= from.size(); ++n) {
-    CAPTURE(n);
-    std::string to(from.size() + 2, '.');
-    CHECK(copy_short(to.data() + 1, std::string_view(from).substr(0, n)) == to.data() + 1 + n);
-    CHECK(to == "." + from.substr(0, n) + std::string(from.size() + 1 - n, '.'));
-  }
 }
 
 TEST_CASE("an out queue gives back what was put in, in order, whatever the sizes") {

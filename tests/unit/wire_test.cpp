@@ -5,6 +5,7 @@
 
 #include "tokenring/encode.hpp"
 #include "tokenring/parse.hpp"
+#include "wire/numbers.hpp"
 
 using namespace tokenring;
 
@@ -28,6 +29,17 @@ std::string upstream_of(std::string_view line) {
 }
 
 }  // namespace
+
+TEST_CASE("write_bytes copies just its bytes, whatever their number") {
+  const std::string from = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  for (std::size_t n = 0; n <= from.size(); ++n) {
+    CAPTURE(n);
+    std::string to(from.size() + 2, '.');
+    CHECK(wire::write_bytes(to.data() + 1, std::string_view(from).substr(0, n)) ==
+          to.data() + 1 + n);
+    CHECK(to == "." + from.substr(0, n) + std::string(from.size() + 1 - n, '.'));
+  }
+}
 
 TEST_CASE("each text write becomes one meta command, each text read stays") {
   CHECK(upstream_of("get a\r\n") == "get a");
