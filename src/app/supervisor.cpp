@@ -116,14 +116,15 @@ void Supervisor::serve() {
   if (line_.takeover) find_predecessor();
   if (const auto adopted = adopt(config_, book_, material_); !adopted)
     throw std::runtime_error(adopted.error());
-  if (!predecessor_) open_admin(false);
+  make_workers();
+  if (!predecessor_) open_admin(false);  // Whoever asks for a revocation there asks a worker.
   listeners_ = open_listeners(config_.listen, worker_count_, std::move(given_));
   if (listeners_.left_out > 0) {
     log_event(LogLevel::kWarn, LogEvent::kProcess,
               "{} of the sockets given to this process are not at an address of listen; closed",
               listeners_.left_out);
   }
-  start_workers();
+  run_workers();
   phase_ = Phase::kServing;
   log_event(LogLevel::kInfo, LogEvent::kProcess, "listening on {}, {} worker{}",
             fmt::join(config_.listen, ", "), worker_count_, plural(worker_count_));
@@ -175,13 +176,12 @@ void Supervisor::open_control() {
   });
 }
 
-void Supervisor::start_workers() {
+void Supervisor::make_workers() {
   for (std::uint32_t i = 0; i < worker_count_; ++i) {
     WorkerOptions options;
     options.index = i;
     options.snapshot = snapshot_;
     options.nodes = nodes_;
-    options.listeners = listeners_.of_worker[i];
     options.board = &board_;
     options.failed_places = &failed_places_;
     options.fronts = fronts_;
@@ -193,6 +193,10 @@ void Supervisor::start_workers() {
     options.started_s = started_s_;
     workers_.push_back(std::make_unique<Worker>(std::move(options)));
   }
+}
+
+void Supervisor::run_workers() {
+  for (std::uint32_t i = 0; i < worker_count_; ++i) workers_[i]->listen(listeners_.of_worker[i]);
   for (const auto& worker : workers_) {
     ++running_;
     threads_.emplace_back([this, &worker] {

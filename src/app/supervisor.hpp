@@ -62,7 +62,8 @@ class Supervisor {
   void serve();
   void find_predecessor();
   void open_control();
-  void start_workers();
+  void make_workers();
+  void run_workers();
   // `successor`: the process that took over; 0: one of another pid namespace.
   void drain(std::optional<pid_t> successor);
   void stop();

@@ -57,22 +57,26 @@ Worker::Worker(WorkerOptions options)
     post([&](Mail& mail) { mail.handshakes.push_back(std::move(handshake)); });
   };
   watch(wake_.get(), Kind::kWake, 0, 0, EPOLLIN);
-  // Its own descriptors: when it lets go of them is nobody else's matter.
-  for (Listener& listener : options_.listeners) {
-    listeners_.emplace_back(::fcntl(listener.fd, F_DUPFD_CLOEXEC, 0));
-    if (!listeners_.back()) throw refused("cannot share a listening socket");
-    listener.fd = listeners_.back().get();
+}
+
+// Its own descriptors: when it lets go of them is nobody else's matter.
+void Worker::listen(std::vector<Listener> listeners) {
+  listeners_ = std::move(listeners);
+  for (Listener& listener : listeners_) {
+    listening_.emplace_back(::fcntl(listener.fd, F_DUPFD_CLOEXEC, 0));
+    if (!listening_.back()) throw refused("cannot share a listening socket");
+    listener.fd = listening_.back().get();
   }
   watch_listeners();
 }
 
 void Worker::watch_listeners() noexcept {
-  for (std::uint32_t i = 0; i < options_.listeners.size(); ++i)
-    watch(options_.listeners[i].fd, Kind::kListener, i, 0, EPOLLIN);
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i)
+    watch(listeners_[i].fd, Kind::kListener, i, 0, EPOLLIN);
 }
 
 void Worker::unwatch_listeners() noexcept {
-  for (const Listener& listener : options_.listeners)
+  for (const Listener& listener : listeners_)
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.fd, nullptr);
 }
 
@@ -144,8 +148,8 @@ void Worker::read_mail() noexcept {
   if (mail.drains && !draining_) {
     draining_ = true;
     unwatch_listeners();
-    options_.listeners.clear();
     listeners_.clear();
+    listening_.clear();
     accept_paused_ = false;
   }
   if (mail.finishes && !finishing_) {

@@ -56,7 +56,6 @@ struct WorkerOptions {
   std::uint32_t index = 0;
   std::shared_ptr<const Snapshot> snapshot;
   std::shared_ptr<const std::vector<NodeAddress>> nodes;  // By backend.
-  std::vector<Listener> listeners;                        // Open until the worker is made.
   CounterBoard* board = nullptr;                          // Outlives the worker.
   FailedPlaces* failed_places = nullptr;                  // Is told; outlives the worker. Or null.
   std::shared_ptr<const Fronts> fronts = nullptr;         // Null: all are plain.
@@ -73,6 +72,10 @@ class Worker {
  public:
   // Throws std::system_error when the kernel refuses an epoll set.
   explicit Worker(WorkerOptions options);
+
+  // Once, before run(). `listeners` may be closed when it returns. Throws std::system_error when
+  // the kernel refuses to share one.
+  void listen(std::vector<Listener> listeners);
 
   // Serves until stop(), or until drain() and the last client has left. Runs in the worker's own
   // thread.
@@ -243,7 +246,8 @@ class Worker {
   WorkerOptions options_;
   Fd epoll_;
   Fd wake_;
-  std::vector<Fd> listeners_;  // What options_.listeners names.
+  std::vector<Listener> listeners_;
+  std::vector<Fd> listening_;  // What listeners_ names: our own descriptors.
   std::mutex mail_mutex_;
   Mail mail_;
   bool has_mail_ = false;

@@ -28,10 +28,9 @@ Worker::ClientSocket* Worker::client_socket(ClientId id) noexcept {
 }
 
 void Worker::accept_clients(std::uint32_t listener) noexcept {
-  if (listener >= options_.listeners.size()) return;  // It was let go in this very turn.
+  if (listener >= listeners_.size()) return;  // It was let go in this very turn.
   for (int i = 0; i < kAcceptsMax; ++i) {
-    Fd fd(
-        ::accept4(options_.listeners[listener].fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Fd fd(::accept4(listeners_[listener].fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
       if (errno == ECONNABORTED || errno == EINTR) continue;
       if (would_block()) return;
@@ -44,7 +43,7 @@ void Worker::accept_clients(std::uint32_t listener) noexcept {
       }
       return;
     }
-    const std::uint16_t address = options_.listeners[listener].address;
+    const std::uint16_t address = listeners_[listener].address;
     std::shared_ptr<const TlsContext> front = front_of(address);
     if (!has_room_for_client()) {
       if (front != nullptr) continue;

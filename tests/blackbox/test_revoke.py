@@ -1,10 +1,11 @@
 """Revocation from outside: over HTTP, by signed tokens, from the command line."""
 import json
 import subprocess
+import threading
 import time
 import unittest
 
-from harness import BINARY
+from harness import BINARY, TIMEOUT, free_port
 from revoking import AUDIENCE, ISSUER, REVOKED, RevokeCase
 from sealed import SPACE, envelope
 
@@ -53,6 +54,27 @@ class Revoke(RevokeCase):
         self.assertEqual(self.client.get(key), b"v")
         self.assertEqual(self.revoke(good, Authorization="Bearer 0123456789abcdef")[0], 200)
         self.assertIsNone(self.client.get(key))
+
+    def test_asked_while_the_proxy_starts(self):
+        """The port may be open before the workers are; whoever asks then is answered too."""
+        body = {"namespace": SPACE.decode(), "group": "user42"}
+        for _ in range(5):
+            answers = []
+
+            def ask(ends):
+                while not answers and time.monotonic() < ends:
+                    status = self.revoke(body)[0]
+                    if status:
+                        answers.append(status)
+
+            self.port = free_port()
+            asks = threading.Thread(target=ask, args=(time.monotonic() + 4 * TIMEOUT,))
+            asks.start()
+            try:
+                self.start()
+            finally:
+                asks.join()
+            self.assertEqual(answers, [200])
 
     def test_what_no_node_acknowledged_is_an_error(self):
         self.start()
