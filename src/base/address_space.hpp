@@ -8,16 +8,15 @@ namespace tokenring {
 
 class AddressSpace {
  public:
-  // Takes kBytes of addresses and no memory; where the process may have only so many (RLIMIT_AS), a
-  // kShare of these. Throws std::bad_alloc where they are not to be had.
-  AddressSpace();
+  // Takes `bytes` of addresses, a little more perhaps, and no memory. Throws std::system_error
+  // where they are not to be had.
+  explicit AddressSpace(std::size_t bytes);
   ~AddressSpace();
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
 
-  // More than a worker's limits let it use: 16 million slots of requests, for example.
-  static constexpr std::size_t kBytes = std::size_t{4} << 30;
-  static constexpr std::size_t kShare = 128;
+  // Bytes of addresses that this process may have in all (RLIMIT_AS); SIZE_MAX: any number.
+  [[nodiscard]] static std::size_t allowed() noexcept;
 
   // Aligned to a page.
   [[nodiscard]] void* begin() const noexcept { return begin_; }

@@ -21,8 +21,15 @@ struct SlabId {
 
 template <typename T>
 class Slab {
+ private:
+  struct Entry;
+
  public:
-  Slab() = default;
+  // For up to `most` objects, or a few more. Throws as AddressSpace does.
+  explicit Slab(std::size_t most)
+      : most_((most + kChunk - 1) / kChunk * kChunk),
+        space_(most_ * sizeof(Entry)),
+        entries_(static_cast<Entry*>(space_.begin())) {}
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
   ~Slab() {
@@ -30,7 +37,10 @@ class Slab {
       if (entry(i).live) object(i)->~T();
   }
 
-  // A freshly constructed object.
+  // Bytes of addresses that a slab takes for each object.
+  [[nodiscard]] static constexpr std::size_t object_bytes() noexcept { return sizeof(Entry); }
+
+  // A freshly constructed object. Throws std::bad_alloc beyond `most`.
   template <typename... Args>
   SlabId insert(Args&&... args) {
     if (free_ == kNone) grow();
@@ -95,6 +105,7 @@ class Slab {
     return std::launder(reinterpret_cast<T*>(entry(index).storage));
   }
   void grow() {
+    if (size_ == most_) throw std::bad_alloc();
     space_.use(std::size_t{size_ + kChunk} * sizeof(Entry));
     for (std::uint32_t i = size_ + kChunk; i-- > size_;) {
       ::new (static_cast<void*>(entries_ + i)) Entry;
@@ -104,8 +115,9 @@ class Slab {
     size_ += kChunk;
   }
 
+  std::size_t most_;
   AddressSpace space_;
-  Entry* entries_ = static_cast<Entry*>(space_.begin());
+  Entry* entries_;
   std::uint32_t size_ = 0;
   std::uint32_t free_ = kNone;
   std::size_t live_ = 0;

@@ -49,7 +49,8 @@ Worker::Worker(WorkerOptions options)
                .board = options_.board,
                .counters = &options_.board->of_worker[options_.index],
                .latencies = &options_.board->latencies[options_.index],
-               .started_s = options_.started_s},
+               .started_s = options_.started_s,
+               .requests_max = EngineOptions::requests_allowed(options_.board->of_worker.size())},
               now_),
       pacer_(options_.snapshot->coalesce_max_ns) {
   if (!epoll_ || !wake_) throw refused("cannot create an epoll set");

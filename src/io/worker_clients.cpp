@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -62,7 +63,8 @@ void Worker::accept_clients(std::uint32_t listener) noexcept {
 // Counts the client that is refused where there is none.
 bool Worker::has_room_for_client() noexcept {
   const std::size_t taken = engine_.client_count() + handshaking_;
-  if (taken < options_.snapshot->limits.clients_per_worker_max) return true;
+  const std::size_t limit = options_.snapshot->limits.clients_per_worker_max;
+  if (taken < std::min(limit, engine_.clients_max())) return true;
   count(Counter::kRejectedConnections);
   ++refused_clients_;
   return false;

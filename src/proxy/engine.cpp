@@ -21,6 +21,17 @@ Engine::Engine(std::shared_ptr<const Snapshot> snapshot, EngineOptions options, 
 
 Engine::~Engine() = default;
 
+// All slabs together take a quarter of the addresses; threads and buffers need theirs.
+std::uint32_t EngineOptions::requests_allowed(std::size_t workers) noexcept {
+  constexpr std::size_t kBytes = Slab<Slot>::object_bytes() + Slab<Beside>::object_bytes() +
+                                 Slab<Client>::object_bytes() + Slab<Sealing>::object_bytes() +
+                                 Slab<Marker>::object_bytes() + Slab<Gather>::object_bytes();
+  constexpr std::size_t kLeast = 256;
+  const EngineOptions one{.requests_max = 1};
+  const std::size_t share = AddressSpace::allowed() / 4 / workers / (one.slots_max() * kBytes);
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(share, kLeast, kRequestsMax));
+}
+
 // splitmix64 (Steele, Lea, Flood 2014): good enough for jitter, and the same in every run of a
 // seed.
 std::uint64_t Engine::random() noexcept {

@@ -48,7 +48,6 @@ class Engine {
   [[nodiscard]] ClientId open_client(std::uint16_t address = 0, Peer peer = {});
   // What came of one of Outbox::logins.
   void login_checked(LoginJob job, Now now) noexcept;
-  [[nodiscard]] bool has_client(ClientId id) noexcept { return clients_.find(id) != nullptr; }
   // Where to put what is received next, and how much at most; empty: do not read now.
   [[nodiscard]] std::span<char> client_space(ClientId id) noexcept;
   // `n` bytes are in the space that client_space() gave just before.
@@ -118,6 +117,7 @@ class Engine {
   [[nodiscard]] std::size_t client_count() const noexcept {
     return clients_.live() - fills_.clients();
   }
+  [[nodiscard]] std::size_t clients_max() const noexcept { return options_.slots_max() / 2; }
   // How far the owner's `instant` is behind all workers' time: it leaves out what it stood still.
   void set_lag(std::int64_t ns) noexcept { lag_ns_ = ns; }
   // Requests that nodes owe an answer.
@@ -411,11 +411,11 @@ class Engine {
   std::size_t logins_pending_ = 0;
   std::int64_t lag_ns_ = 0;
   bool gets_may_fail_ = false;  // Some key's failure is an error of its whole get.
-  Slab<Slot> slots_;
-  Slab<Beside> besides_;
-  Slab<Client> clients_;
-  Slab<Sealing> sealings_;
-  Slab<Marker> markers_;
+  Slab<Slot> slots_{options_.slots_max()};
+  Slab<Beside> besides_{options_.slots_max()};
+  Slab<Client> clients_{options_.slots_max()};
+  Slab<Sealing> sealings_{options_.slots_max()};
+  Slab<Marker> markers_{options_.slots_max()};
   std::vector<Waiting> herd_;         // Gets that wait for another one's fetch.
   std::unique_ptr<Tickets> tickets_;  // Null: nothing can be revoked.
   std::unique_ptr<Sealer> sealer_;    // Null: nothing is sealed.
@@ -437,7 +437,7 @@ class Engine {
   std::uint32_t departures_ = 0;                        // Counts the times that requests left.
   Instant next_sweep_;
   Instant next_publish_;
-  Slab<Gather> gathers_;
+  Slab<Gather> gathers_{options_.slots_max()};
   std::vector<Served> served_;  // Of this turn.
   std::uint32_t turn_ = 0;
   std::array<std::uint32_t, 1024> turn_ns_{};  // What the last turns took, by turn.

@@ -31,6 +31,14 @@ struct EngineOptions {
   Entropy* entropy = nullptr;        // Null: the operating system's. Must outlive the engine.
   LatencyBook* latencies = nullptr;  // Likewise; null: none are kept.
   std::int64_t started_s = 0;        // Unix time of the process's start.
+  // With so many slots out a client that has some waits; with twice as many, all is refused.
+  std::uint32_t requests_max = kRequestsMax;
+
+  static constexpr std::uint32_t kRequestsMax = 1U << 20;
+  // For one of `workers` engines in a process that may have only so many addresses (RLIMIT_AS).
+  [[nodiscard]] static std::uint32_t requests_allowed(std::size_t workers) noexcept;
+  // What is refused takes slots too, and so does what requests lead to: their asides.
+  [[nodiscard]] std::size_t slots_max() const noexcept { return std::size_t{requests_max} * 4; }
 };
 
 // Where a key goes.

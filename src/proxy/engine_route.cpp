@@ -46,6 +46,7 @@ bool Engine::is_overloaded(const Link& link) const noexcept {
   const Limits& limits = snapshot_->limits;
   return link.slots >= limits.pending_per_backend_max ||
          in_flight_ >= limits.in_flight_per_worker_max ||
+         slots_.live() / 2 >= options_.requests_max ||
          pool_.bytes_lent() >= limits.buffer_bytes_per_worker_max;
 }
 

@@ -85,7 +85,7 @@ bool Engine::has_room(const Client& client) const noexcept {
   const Limits& limits = snapshot_->limits;
   if (client.out.size() >= limits.output_bytes_per_client_max) return false;
   if (client.slots == 0) return true;
-  if (client.changes > 0) return false;
+  if (client.changes > 0 || slots_.live() >= options_.requests_max) return false;
   if (client.slots >= std::min(client.window, limits.requests_per_client_max)) return false;
   const std::size_t room = limits.output_bytes_per_client_max - client.out.size();
   return std::size_t{client.slots} * client.reply_bytes < room;

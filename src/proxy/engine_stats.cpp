@@ -79,7 +79,7 @@ void Engine::gather_stats(Client& client, ClientId id, const Request& request,
   const std::string line = group.empty() ? "stats" : fmt::format("stats {}", group);
   for (std::uint32_t backend = 0; backend < snapshot_->backend_count(); ++backend) {
     Link& link = link_of(backend, id);
-    if (!link.takes_requests()) {
+    if (!link.takes_requests() || is_overloaded(link)) {
       ++sums.missing;
       continue;
     }

@@ -125,6 +125,19 @@ class Addresses(Case):
         self.ask(self.wire(proxy), b"set a 0 0 1\r\nb\r\n" + b"get a a a\r\n" * 1000,
                  b"STORED\r\n" + (3 * value + b"END\r\n") * 1000)
 
+    def test_outlives_more_requests_than_it_has_addresses_for(self):
+        node = self.memcached()
+        proxy = self.proxy([node], wrapper=("prlimit", "--as=2147483648"))
+        self.wire(proxy).set(b"a", b"b")
+        node.freeze()
+        clients = [self.wire(proxy) for _ in range(120)]
+        for client in clients:
+            client.send(b"get a\r\nget" + b" a" * 2000 + b"\r\nmg a v\r\nmn\r\n")
+        node.thaw()
+        for client in clients:
+            self.assertTrue(client.until(b"MN\r\n").endswith(b"MN\r\n"))
+        self.assertEqual(self.wire(proxy).get(b"a"), b"b")
+
 
 class Logrotate(Case):
     @needs("logrotate")

@@ -10,6 +10,12 @@
 
 namespace tokenring::sim {
 
+namespace {
+
+constexpr std::uint32_t kFewRequests = 24;
+
+}  // namespace
+
 World::World(const Options& options)
     : options_(options),
       random_(options.seed),
@@ -20,12 +26,14 @@ World::World(const Options& options)
   store.bytes_max = std::size_t{8} << 20;
   for (std::uint32_t i = 0; i < options.nodes + kGutterNodes; ++i)
     nodes_.push_back({.store = std::make_unique<EmbeddedNode>(store)});
+  const std::uint32_t requests_max = options.tight ? kFewRequests : EngineOptions::kRequestsMax;
   engine_ = std::make_unique<Engine>(snapshot_,
                                      EngineOptions{.seed = options.seed,
                                                    .board = &board_,
                                                    .counters = board_.of_worker.data(),
                                                    .entropy = &entropy_,
-                                                   .latencies = board_.latencies.data()},
+                                                   .latencies = board_.latencies.data(),
+                                                   .requests_max = requests_max},
                                      now_);
   const Rules rules{.faults = options.faults,
                     .loses = options.faults || options.node_changes,

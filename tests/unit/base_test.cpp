@@ -3,6 +3,7 @@
 #include <array>
 #include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/address_space.hpp"
@@ -30,7 +31,7 @@ std::string drain(OutQueue& queue, std::size_t step) {
 }  // namespace
 
 TEST_CASE("an address space never moves, begins as zeros, and ends") {
-  AddressSpace space;
+  AddressSpace space(std::size_t{4} << 20);
   char* const begin = static_cast<char*>(space.begin());
   space.use(1);
   begin[0] = 'a';
@@ -40,11 +41,24 @@ TEST_CASE("an address space never moves, begins as zeros, and ends") {
   CHECK(begin[(std::size_t{3} << 20) - 1] == 0);
   space.use(1);  // What is usable stays so.
   CHECK(begin[(std::size_t{3} << 20) - 1] == 0);
-  CHECK_THROWS_AS(space.use(AddressSpace::kBytes + 1), std::bad_alloc);
+  CHECK_THROWS_AS(space.use((std::size_t{4} << 20) + 1), std::bad_alloc);
+}
+
+TEST_CASE("a slab has room for what it was made for, and says so beyond") {
+  Slab<int> slab(128);
+  for (int i = 0; i < 128; ++i) static_cast<void>(slab.insert(i));
+  CHECK_THROWS_AS(slab.insert(128), std::bad_alloc);
+  slab.erase(7);
+  CHECK(slab.insert(128).index == 7);
+}
+
+TEST_CASE("addresses that are not to be had are told of") {
+  const auto take = [] { const AddressSpace space(std::size_t{1} << 60); };
+  CHECK_THROWS_AS(take(), std::system_error);
 }
 
 TEST_CASE("a slab's objects stay where they are, and an id outlives none of them") {
-  Slab<std::string> slab;
+  Slab<std::string> slab(20'000);
   const SlabId first = slab.insert("first, and longer than what a string keeps within itself");
   const std::string* const at = slab.find(first);
   std::vector<SlabId> ids;

@@ -200,6 +200,26 @@ TEST_CASE("requests beyond what a worker may have in flight get an error at once
   CHECK(told(rig, 1) == "DELETED\r\nDELETED\r\nSERVER_ERROR too many requests in flight\r\n");
 }
 
+TEST_CASE("with too many requests out clients wait, then are refused, and nothing runs out") {
+  Rig rig({.nodes = 1, .requests_max = 64});
+  std::string many = "get";
+  for (int i = 0; i < 200; ++i) many += " a";
+  for (unsigned i = 0; i < 40; ++i) rig.client_send(i, "delete a\r\n" + many + "\r\nmg b v\r\n");
+  rig.turn();
+  CHECK(rig.engine().slot_count() >= 128);
+  CHECK(rig.engine().slot_count() <= 256);
+  CHECK(rig.counted(Counter::kRequestsRefused) > 0);
+  rig.node(0).refuses = true;
+  rig.node_close(0);
+  rig.advance(20);
+  for (unsigned i = 0; i < 40; ++i) {
+    const std::string all = told(rig, i);
+    CHECK(all.starts_with("SERVER_ERROR "));
+    CHECK(all.substr(all.find('\n') + 1) == "END\r\nEN\r\n");
+  }
+  CHECK(rig.engine().slot_count() == 0);
+}
+
 TEST_CASE("gets that share a request take as long as they waited, and no longer") {
   Rig rig({.nodes = 1, .coalesce = true});
   ask(rig, 1, "get a\r\n");

@@ -53,7 +53,8 @@ Rig::Rig(const RigOptions& options)
                                        EngineOptions{.board = &board_,
                                                      .counters = &board_.of_worker[0],
                                                      .entropy = options.entropy,
-                                                     .latencies = &board_.latencies[0]},
+                                                     .latencies = &board_.latencies[0],
+                                                     .requests_max = options.requests_max},
                                        now_)),
       nodes_(options.nodes * options.pool.links_per_node + options.gutter_nodes),
       who_comes_(options.peer) {

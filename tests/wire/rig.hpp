@@ -25,6 +25,7 @@ struct RigOptions {
   bool coalesce = false;
   std::function<void(Snapshot&)> adjust = {};  // The last word on the snapshot.
   Entropy* entropy = nullptr;
+  std::uint32_t requests_max = EngineOptions::kRequestsMax;
   std::function<Peer(unsigned client)> peer = {};  // Who comes, where somebody asks.
 };
 
