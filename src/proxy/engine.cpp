@@ -27,8 +27,8 @@ std::uint32_t EngineOptions::requests_allowed(std::size_t workers) noexcept {
                                  Slab<Client>::object_bytes() + Slab<Sealing>::object_bytes() +
                                  Slab<Marker>::object_bytes() + Slab<Gather>::object_bytes();
   constexpr std::size_t kLeast = 256;
-  const EngineOptions one{.requests_max = 1};
-  const std::size_t share = AddressSpace::allowed() / 4 / workers / (one.slots_max() * kBytes);
+  const std::size_t slots = AddressSpace::allowed() / 4 / workers / kBytes;
+  const std::size_t share = slots > kSlotsAtOnce ? (slots - kSlotsAtOnce) / kSlotsPerRequest : 0;
   return static_cast<std::uint32_t>(std::clamp<std::size_t>(share, kLeast, kRequestsMax));
 }
 

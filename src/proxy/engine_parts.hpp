@@ -37,8 +37,13 @@ struct EngineOptions {
   static constexpr std::uint32_t kRequestsMax = 1U << 20;
   // For one of `workers` engines in a process that may have only so many addresses (RLIMIT_AS).
   [[nodiscard]] static std::uint32_t requests_allowed(std::size_t workers) noexcept;
-  // What is refused takes slots too, and so does what requests lead to: their asides.
-  [[nodiscard]] std::size_t slots_max() const noexcept { return std::size_t{requests_max} * 4; }
+  // What is refused takes slots too, and so does what requests lead to: their asides. One get may
+  // take two thousand at once, before any of them is answered.
+  static constexpr std::size_t kSlotsPerRequest = 4;
+  static constexpr std::size_t kSlotsAtOnce = 4096;
+  [[nodiscard]] std::size_t slots_max() const noexcept {
+    return requests_max * kSlotsPerRequest + kSlotsAtOnce;
+  }
 };
 
 // Where a key goes.

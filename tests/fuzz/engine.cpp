@@ -62,7 +62,8 @@ class Harness {
  public:
   explicit Harness(unsigned choice)
       : snapshot_(snapshot_of(choice)),
-        engine_(snapshot_, {.board = &board_, .counters = board_.of_worker.data()}, now_) {
+        engine_(snapshot_,
+                {.board = &board_, .counters = board_.of_worker.data(), .requests_max = 16}, now_) {
     for (std::uint32_t i = 0; i < snapshot_->backend_count(); ++i)
       nodes_.push_back(std::make_unique<EmbeddedNode>(
           StoreOptions{.bytes_max = 64 << 10, .item_bytes_max = kValueBytesMax}));

@@ -203,11 +203,11 @@ TEST_CASE("requests beyond what a worker may have in flight get an error at once
 TEST_CASE("with too many requests out clients wait, then are refused, and nothing runs out") {
   Rig rig({.nodes = 1, .requests_max = 64});
   std::string many = "get";
-  for (int i = 0; i < 200; ++i) many += " a";
+  for (int i = 0; i < 2000; ++i) many += " a";
   for (unsigned i = 0; i < 40; ++i) rig.client_send(i, "delete a\r\n" + many + "\r\nmg b v\r\n");
   rig.turn();
   CHECK(rig.engine().slot_count() >= 128);
-  CHECK(rig.engine().slot_count() <= 256);
+  CHECK(rig.engine().slot_count() <= 128 + 2002);
   CHECK(rig.counted(Counter::kRequestsRefused) > 0);
   rig.node(0).refuses = true;
   rig.node_close(0);
