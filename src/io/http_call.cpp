@@ -84,6 +84,9 @@ void HttpCall::set_up(std::int64_t timeout_ms) {
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_PROXY, "");
   set(CURLOPT_NOSIGNAL, 1L);
+  // Whoever looks the name up is left to it when the time is over: libcurl would wait for him, and
+  // so would every other endpoint, and the process's end.
+  set(CURLOPT_QUICK_EXIT, 1L);
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(timeout_ms));
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   set(CURLOPT_POSTFIELDSIZE, static_cast<long>(form_.size()));
