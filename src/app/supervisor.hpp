@@ -94,6 +94,7 @@ class Supervisor {
   void tell_reloaded();
   void tell_stopping(std::optional<pid_t> successor);
   void feed_watchdog();
+  [[nodiscard]] std::string warning_of_watchdog() const;
 
   // Changes (supervisor_reload.cpp).
   void reload(const Reply& reply);

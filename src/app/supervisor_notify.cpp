@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/metrics.hpp"
+#include "app/quantity.hpp"
 #include "app/read_file.hpp"
 #include "app/supervisor.hpp"
 #include "io/clock.hpp"
@@ -84,6 +85,20 @@ void Supervisor::tell_stopping(std::optional<pid_t> successor) {
   const std::int64_t ms = config_.drain_timeout_ms + Worker::kFinishMs + kEndMs;
   notifier_.tell(
       fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS={}", ms * 1'000, status_line()));
+}
+
+// The control thread waits for the keys at a reload, and feeds nobody meanwhile; the last feed may
+// be a look old by then. Empty: there is time enough.
+std::string Supervisor::warning_of_watchdog() const {
+  const KeySource& keys = config_.keys;
+  const std::int64_t wait_us = keys.command.timeout_ms * 1'000;
+  const std::int64_t watchdog_us = notifier_.watchdog_us();
+  if (watchdog_us == 0 || keys.command.argv.empty()) return {};
+  if (wait_us < watchdog_us - watchdog_us / kLooksPerWatchdog) return {};
+  return fmt::format(
+      "{}: a reload may wait {} for it, too long for the service manager's watchdog of {}; give a "
+      "WatchdogSec that is half as long again as keys.command_timeout",
+      keys.at, duration_text(wait_us), duration_text(watchdog_us));
 }
 
 // Only while every worker goes round, or is done: one that hangs leaves the process to its manager.

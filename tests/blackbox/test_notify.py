@@ -214,6 +214,16 @@ class Notify(Case):
         with open(f"{folder}/env", encoding="utf-8") as file:
             self.assertNotRegex(file.read(), "NOTIFY_SOCKET|WATCHDOG")
 
+    def test_a_command_for_keys_that_may_starve_the_watchdog_is_warned_of(self):
+        text = (f'[keys]\ncommand_timeout = "{{}}"\ncommand = ["{BINARY}", "keygen"]\n'
+                '[[namespaces]]\nprefix = "s:"\nseal = "require"\n')
+        warning = "keys.command: a reload may wait {} for it, too long for the service manager's watchdog of 20s"
+        proxy = self.start(self.manager(), env={"WATCHDOG_USEC": "20000000"}, config=text.format("14s"))
+        self.assertNotIn("watchdog", proxy.output())
+        proxy.configure(text.format("15s"))
+        self.assertIn(warning.format("15s"), proxy.ask("reload")[1])
+        self.assertIn(warning.format("15s"), proxy.output())
+
 
 if __name__ == "__main__":
     unittest.main()
