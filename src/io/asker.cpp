@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <list>
 #include <map>
@@ -310,6 +311,12 @@ void Asker::Desk::drop_held(IsOver&& is_over) {
   }
 }
 
+// Not with the first question, which may come while descriptors are short: who cannot be woken
+// neither answers nor ends.
+Asker::Asker(AuditQueue* audit) : audit_(audit), wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (!wake_) throw std::system_error(errno, std::system_category(), "cannot create an eventfd");
+}
+
 Asker::~Asker() {
   {
     const std::lock_guard lock(mutex_);
@@ -326,7 +333,6 @@ void Asker::ask(std::shared_ptr<const Snapshot> snapshot, Question question, Don
   if (!thread_.joinable()) {
     if (question.forgets) return;  // Nothing was asked yet.
     try {
-      wake_ = Fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
       thread_ = std::thread([this] { run(); });
     } catch (const std::system_error& error) {
       log_event(LogLevel::kError, LogEvent::kIntrospection, "no thread: {}", error.what());

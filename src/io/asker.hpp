@@ -33,7 +33,8 @@ class Asker {
 
   // `audit` outlives it: is told of answers that nobody is to believe, where the log is on. Null:
   // nobody is.
-  explicit Asker(AuditQueue* audit = nullptr) : audit_(audit) {}
+  // Throws std::system_error where there is no descriptor for it.
+  explicit Asker(AuditQueue* audit = nullptr);
   // Nobody is answered any more.
   ~Asker();
   Asker(const Asker&) = delete;
