@@ -44,6 +44,7 @@ class Supervisor {
 
  private:
   using Reply = ControlHandlers::Reply;
+  using Stores = std::map<std::string, std::shared_ptr<EmbeddedStore>>;  // By pool and node.
   enum class Phase : std::uint8_t { kStarting, kServing, kDraining };
 
   // A configuration that waits for its names before the workers get it.
@@ -52,7 +53,7 @@ class Supervisor {
     NameBook book;
     Material material;
     Fd audit_file;  // Where it is another one than before.
-    Reply reply;
+    Reply reply = nullptr;
     std::string kept;  // What cannot change, as a line for the operator; empty: nothing.
     std::uint64_t number = 0;
   };
@@ -98,6 +99,8 @@ class Supervisor {
 
   // Changes (supervisor_reload.cpp).
   void reload(const Reply& reply);
+  // What a reload is made of, but for who asked; the error is one line.
+  [[nodiscard]] Result<Pending, std::string> read_again();
   void refuse(const Reply& reply, const std::string& error);
   void finish_reload();
   // The line for the operator; empty when nothing else was asked for.
@@ -116,7 +119,8 @@ class Supervisor {
   std::string tell_warnings() const;
   [[nodiscard]] std::vector<NodeAddress> reach_nodes(const Config& config, const NameBook& book,
                                                      const TlsMaterial& tls,
-                                                     const Snapshot& snapshot);
+                                                     const Snapshot& snapshot,
+                                                     Stores& stores) const;
 
   CommandLine line_;
   Notifier notifier_;
@@ -140,7 +144,7 @@ class Supervisor {
   std::uint64_t admin_tries_ = 0;
   std::optional<Endpoint> admin_endpoint_;  // Where it listens.
   FailedPlaces failed_places_;
-  std::map<std::string, std::shared_ptr<EmbeddedStore>> stores_;  // By pool and node.
+  Stores stores_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<const std::vector<NodeAddress>> nodes_;
   std::shared_ptr<const Fronts> fronts_;

@@ -2,7 +2,8 @@
 // a new snapshot for the workers.
 #include <fmt/format.h>
 
-#include <set>
+#include <exception>
+#include <new>
 
 #include "app/address.hpp"
 #include "app/random_seed.hpp"
@@ -22,6 +23,19 @@ StoreOptions store_options(const Config& config) {
   return options;
 }
 
+// What `work` throws, memory that is refused say, is an error of it: no reason for a process that
+// serves to end.
+template <typename Work>
+auto unless_it_throws(Work&& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return unexpected(std::string("there is not enough memory for it"));
+  } catch (const std::exception& error) {
+    return unexpected(std::string(error.what()));
+  }
+}
+
 }  // namespace
 
 void Supervisor::reload(const Reply& reply) {
@@ -29,32 +43,38 @@ void Supervisor::reload(const Reply& reply) {
   if (pending_) return refuse(reply, "another reload is under way");
   if (line_.config_file.empty()) return refuse(reply, "there is no file to read again");
   tell_reloading();
-  auto config = effective_config(line_);
-  if (!config) return refuse(reply, config.error());
-  std::string kept = keep_what_cannot_change(*config);
-
-  NameBook book = book_;
-  book.use(*config, read_clock().instant);
-  auto material = read_material(*config, past_);
-  if (!material) return refuse(reply, material.error());
-  Fd audit_file;
-  if (config->audit.is_on() && config->audit.file != config_.audit.file) {
-    auto file = open_audit_file(config->audit);
-    if (!file) return refuse(reply, file.error());
-    audit_file = *std::move(file);
-  }
-  pending_ = Pending{.config = *std::move(config),
-                     .book = std::move(book),
-                     .material = *std::move(material),
-                     .audit_file = std::move(audit_file),
-                     .reply = reply,
-                     .kept = std::move(kept),
-                     .number = ++pendings_};
+  auto read = unless_it_throws([this] { return read_again(); });
+  if (!read) return refuse(reply, read.error());
+  pending_ = *std::move(read);
+  pending_->reply = reply;
+  pending_->number = ++pendings_;
   look_up_names(pending_->book);
   if (pending_->book.all_answered()) return finish_reload();
   control_.after(kNamesWaitMs, [this, number = pendings_] {
     if (pending_ && pending_->number == number) finish_reload();
   });
+}
+
+Result<Supervisor::Pending, std::string> Supervisor::read_again() {
+  auto config = effective_config(line_);
+  if (!config) return unexpected(config.error());
+  std::string kept = keep_what_cannot_change(*config);
+
+  NameBook book = book_;
+  book.use(*config, read_clock().instant);
+  auto material = read_material(*config, past_);
+  if (!material) return unexpected(material.error());
+  Fd audit_file;
+  if (config->audit.is_on() && config->audit.file != config_.audit.file) {
+    auto file = open_audit_file(config->audit);
+    if (!file) return unexpected(file.error());
+    audit_file = *std::move(file);
+  }
+  return Pending{.config = *std::move(config),
+                 .book = std::move(book),
+                 .material = *std::move(material),
+                 .audit_file = std::move(audit_file),
+                 .kept = std::move(kept)};
 }
 
 void Supervisor::refuse(const Reply& reply, const std::string& error) {
@@ -81,9 +101,9 @@ void Supervisor::finish_reload() {
       });
   if (const auto adopted = adopt(pending.config, pending.book, pending.material, taken); !adopted)
     return refuse([&](const std::string& text) { *answer = text; }, adopted.error());
-  config_ = pending.config;
-  book_ = pending.book;
-  material_ = pending.material;
+  config_ = std::move(pending.config);
+  book_ = std::move(pending.book);
+  material_ = std::move(pending.material);
   adopt_audit(std::move(pending.audit_file));
   audit({.action = AuditAction::kReload});
   audit_keys();
@@ -186,24 +206,33 @@ Result<bool, std::string> Supervisor::adopt(const Config& config, const NameBook
   const Tallies* before = snapshot_ == nullptr ? nullptr : snapshot_->tallies.get();
   const AccessMaterial access{.users = material.users,
                               .before = snapshot_ == nullptr ? nullptr : snapshot_->access.get()};
-  auto snapshot = make_snapshot(config, book.names(), material.seal, before, &access);
-  if (!snapshot) return unexpected(snapshot.error());
-  snapshot_ = *std::move(snapshot);
-  nodes_ = std::make_shared<const std::vector<NodeAddress>>(
-      reach_nodes(config, book, material.tls, *snapshot_));
-  fronts_ = std::make_shared<const Fronts>(fronts_of(config, material.tls));
+  const auto adopted = unless_it_throws([&]() -> Result<bool, std::string> {
+    auto snapshot = make_snapshot(config, book.names(), material.seal, before, &access);
+    if (!snapshot) return unexpected(snapshot.error());
+    Stores stores;
+    auto nodes = std::make_shared<const std::vector<NodeAddress>>(
+        reach_nodes(config, book, material.tls, **snapshot, stores));
+    auto fronts = std::make_shared<const Fronts>(fronts_of(config, material.tls));
+    // Nothing fails from here on.
+    snapshot_ = *std::move(snapshot);
+    nodes_ = std::move(nodes);
+    fronts_ = std::move(fronts);
+    stores_ = std::move(stores);
+    return true;
+  });
+  if (!adopted) return adopted;
   client_handshakes_.set_max(config.limits.handshakes_max);
   for (const auto& worker : workers_) worker->adopt(snapshot_, nodes_, fronts_, taken);
   tell_admin();
-  return true;
+  return adopted;
 }
 
 // Each node's address, by backend. A name that leads nowhere yet has none: to connect fails at
-// once.
+// once. `stores` gets those of embedded nodes: they go on where they are there already.
 std::vector<NodeAddress> Supervisor::reach_nodes(const Config& config, const NameBook& book,
-                                                 const TlsMaterial& tls, const Snapshot& snapshot) {
+                                                 const TlsMaterial& tls, const Snapshot& snapshot,
+                                                 Stores& stores) const {
   std::vector<NodeAddress> nodes;
-  std::set<std::string> in_use;
   for (std::size_t p = 0; p < snapshot.pools.size(); ++p) {
     const Pool& pool = snapshot.pools[p];
     for (std::size_t i = 0; i < pool.nodes.size(); ++i) {
@@ -211,10 +240,10 @@ std::vector<NodeAddress> Supervisor::reach_nodes(const Config& config, const Nam
       reached.place = pool.place_of(i);
       if (reached.place == "embedded") {
         const std::string key = fmt::format("{}\n{}", pool.name, pool.nodes[i].name);
-        auto& store = stores_[key];
+        auto& store = stores[key];
+        if (const auto known = stores_.find(key); known != stores_.end()) store = known->second;
         if (!store) store = std::make_shared<EmbeddedStore>(store_options(config));
         reached.embedded = store;
-        in_use.insert(key);
         continue;
       }
       if (!pool.tls.empty())
@@ -237,7 +266,6 @@ std::vector<NodeAddress> Supervisor::reach_nodes(const Config& config, const Nam
       log_event(LogLevel::kWarn, LogEvent::kNames, "{}: {}", reached.place, endpoint.error());
     }
   }
-  std::erase_if(stores_, [&](const auto& store) { return !in_use.contains(store.first); });
   return nodes;
 }
 
