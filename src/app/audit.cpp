@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "io/clock.hpp"
@@ -232,6 +233,15 @@ AuditDrops AuditLog::done_with(std::size_t lines) noexcept {
 bool AuditLog::has_room() const noexcept {
   pollfd room{.fd = file_.get(), .events = POLLOUT, .revents = 0};
   return ::poll(&room, 1, kPollMs) == 1 && (room.revents & (POLLOUT | POLLERR)) != 0;
+}
+
+Result<std::unique_ptr<AuditLog>, std::string> begin_audit_log(const AuditConfig& config,
+                                                               AuditQueue& queue, Fd file) {
+  try {
+    return std::make_unique<AuditLog>(queue, std::move(file));
+  } catch (const std::system_error& error) {
+    return unexpected(problem_text(config, fmt::format("no thread writes it: {}", error.what())));
+  }
 }
 
 }  // namespace tokenring

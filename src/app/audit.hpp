@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -72,5 +73,10 @@ class AuditLog {
   std::atomic<std::int64_t> end_by_ns_ = INT64_MAX;  // Set when it is to end.
   std::thread thread_;
 };
+
+// A log that writes to `file`, as open_audit_file() opened it. The error, where there is no thread
+// for it, is one line that names where it is named.
+[[nodiscard]] Result<std::unique_ptr<AuditLog>, std::string> begin_audit_log(
+    const AuditConfig& config, AuditQueue& queue, Fd file);
 
 }  // namespace tokenring

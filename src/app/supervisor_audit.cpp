@@ -2,21 +2,27 @@
 // has to tell.
 #include <fmt/format.h>
 
+#include <stdexcept>
+
 #include "app/supervisor.hpp"
 #include "io/clock.hpp"
 #include "io/log.hpp"
 
 namespace tokenring {
 
-// REQUIRES: `file` is there where the log was off and is on.
+// REQUIRES: `file` is there where the log is to be on and has not begun. Throws where it cannot
+// begin then.
 void Supervisor::adopt_audit(Fd file) {
   audit_queue_.set_max(config_.audit.queue_max);
-  if (!config_.audit.is_on())
+  if (!config_.audit.is_on()) {
     audit_.reset();
-  else if (audit_ == nullptr)
-    audit_ = std::make_unique<AuditLog>(audit_queue_, std::move(file));
-  else if (file)
+  } else if (audit_ == nullptr) {
+    auto log = begin_audit_log(config_.audit, audit_queue_, std::move(file));
+    if (!log) throw std::runtime_error(log.error());
+    audit_ = *std::move(log);
+  } else if (file) {
     audit_->use(std::move(file));
+  }
 }
 
 // Whoever moved the file away wants the next lines at its name again.

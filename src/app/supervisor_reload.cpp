@@ -99,8 +99,16 @@ void Supervisor::finish_reload() {
           reply(*answer);
         });
       });
+  const auto told = [&](const std::string& text) { *answer = text; };
+  std::unique_ptr<AuditLog> log;  // Begins while nothing has changed yet.
+  if (audit_ == nullptr && pending.config.audit.is_on()) {
+    auto begun = begin_audit_log(pending.config.audit, audit_queue_, std::move(pending.audit_file));
+    if (!begun) return refuse(told, begun.error());
+    log = *std::move(begun);
+  }
   if (const auto adopted = adopt(pending.config, pending.book, pending.material, taken); !adopted)
-    return refuse([&](const std::string& text) { *answer = text; }, adopted.error());
+    return refuse(told, adopted.error());
+  if (log != nullptr) audit_ = std::move(log);
   config_ = std::move(pending.config);
   book_ = std::move(pending.book);
   material_ = std::move(pending.material);

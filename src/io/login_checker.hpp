@@ -14,7 +14,8 @@ namespace tokenring {
 
 class LoginChecker {
  public:
-  // Called in the checker's thread.
+  // Called in the checker's thread; where there can be none, within ask(), and the login fails: who
+  // cannot be checked is not let in.
   using Done = std::function<void(LoginJob job)>;
 
   LoginChecker() = default;
@@ -34,13 +35,14 @@ class LoginChecker {
     Done done;
   };
 
+  [[nodiscard]] bool has_thread() noexcept;  // Makes it with the first job.
   void work() noexcept;
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Entry> queue_;
   bool stopping_ = false;
-  std::thread thread_;  // Begins with the first job.
+  std::thread thread_;
 };
 
 }  // namespace tokenring

@@ -96,8 +96,15 @@ void Resolver::ask(const std::string& address) {
   if (!state_->asked.insert(address).second) return;
   state_->queue.push_back(address);
   if (state_->threads == kThreadsMax) return;
-  ++state_->threads;
-  std::thread([state = state_] { state->work(); }).detach();
+  try {
+    std::thread([state = state_] { state->work(); }).detach();
+    ++state_->threads;  // Before it can go on, as the lock is held.
+  } catch (const std::system_error& error) {
+    if (state_->threads > 0) return;  // Those that are there take it.
+    state_->queue.clear();            // Only this one waits, as nobody else is there.
+    state_->asked.clear();
+    state_->done(address, unexpected(std::string("no thread: ") + error.what()));
+  }
 }
 
 void FailedPlaces::add(std::string_view place) noexcept {

@@ -18,7 +18,8 @@ namespace tokenring {
 
 class Resolver {
  public:
-  // Called in some thread of the resolver.
+  // Called in some thread of the resolver, or in that of who asks where there can be none. It must
+  // not ask.
   using Done = std::function<void(const std::string& address,
                                   const Result<std::vector<std::string>, std::string>& found)>;
 
