@@ -65,6 +65,7 @@ Supervisor::Supervisor(CommandLine line, Config config)
 }
 
 Supervisor::~Supervisor() {
+  pending_.reset();  // Who asked for it waits at control_'s socket.
   if (revoking_.joinable()) revoking_.join();
   admin_.reset();  // Its thread may wait for a worker.
   for (const auto& worker : workers_) worker->stop();
@@ -217,6 +218,7 @@ void Supervisor::drain(std::optional<pid_t> successor) {
             successor ? "taken over; " : "", duration_text(config_.drain_timeout_ms * 1000));
   audit({.action = AuditAction::kDrain, .reason = successor ? "taken over" : "told to stop"});
   tell_stopping(successor);
+  give_reload_up();
   if (successor) listeners_.made.clear();  // The successor's by now.
   remove_socket_files();
   if (successor) give_admin_up();
@@ -241,7 +243,16 @@ void Supervisor::stop() {
   if (phase_ == Phase::kStarting) return control_.end();
   remove_socket_files();
   if (std::exchange(phase_, Phase::kDraining) != Phase::kDraining) tell_stopping({});
+  give_reload_up();
   for (const auto& worker : workers_) worker->stop();
+}
+
+// One that still waits for names: nobody is left to serve by it.
+void Supervisor::give_reload_up() {
+  if (!pending_) return;
+  const Reply reply = std::move(pending_->reply);
+  pending_.reset();
+  refuse(reply, "this process is ending");
 }
 
 void Supervisor::on_signal(int signal) {

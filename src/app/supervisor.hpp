@@ -68,6 +68,7 @@ class Supervisor {
   // `successor`: the process that took over; 0: one of another pid namespace.
   void drain(std::optional<pid_t> successor);
   void stop();
+  void give_reload_up();
   void remove_socket_files();
   void on_signal(int signal);
   void on_second();
