@@ -66,10 +66,12 @@ Supervisor::Supervisor(CommandLine line, Config config)
 
 Supervisor::~Supervisor() {
   pending_.reset();  // Who asked for it waits at control_'s socket.
-  if (revoking_.joinable()) revoking_.join();
-  admin_.reset();  // Its thread may wait for a worker.
   for (const auto& worker : workers_) worker->stop();
   for (std::thread& thread : threads_) thread.join();
+  listeners_.sockets.clear();  // Nobody connects to a process that is ending.
+  // Their threads may wait for a worker, and learn by now that it has ended.
+  if (revoking_.joinable()) revoking_.join();
+  admin_.reset();
   client_handshakes_.stop();
   node_handshakes_.stop();
   asker_.reset();
@@ -93,7 +95,7 @@ void Supervisor::begin() {
   if (!config_.admin.listen.empty())
     admin_ = std::make_unique<Admin>(
         board_, started_s_,
-        [this](const auto& keys, std::string asker) { return delete_keys(keys, std::move(asker)); },
+        [this](const auto& keys, const std::string& asker) { return delete_keys(keys, asker); },
         [this](AuditEvent event) { put_audit(std::move(event)); });
   if (config_.audit.is_on()) {
     auto file = open_audit_file(config_.audit);

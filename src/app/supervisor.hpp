@@ -79,7 +79,8 @@ class Supervisor {
   void tell_admin();
   void revoke(std::string_view key, std::string asker, const Reply& reply);
   // From any thread but a worker's; empty: done. `asker`: for the audit log.
-  [[nodiscard]] std::string delete_keys(const std::vector<std::string>& keys, std::string asker);
+  [[nodiscard]] std::string delete_keys(const std::vector<std::string>& keys,
+                                        const std::string& asker);
   [[nodiscard]] std::string status() const;
   // The audit log (supervisor_audit.cpp).
   void adopt_audit(Fd file);

@@ -106,7 +106,9 @@ void Worker::adopt(std::shared_ptr<const Snapshot> snapshot,
 }
 
 void Worker::take_client(Fd fd, std::string asker) noexcept {
-  post([&](Mail& mail) { mail.clients.push_back({std::move(fd), std::move(asker)}); });
+  post([&](Mail& mail) {
+    if (!has_ended()) mail.clients.push_back({std::move(fd), std::move(asker)});
+  });
 }
 
 template <typename F>
@@ -214,7 +216,18 @@ void Worker::run() noexcept {
     flush_held();
     engine_.end_turn(time_now());
   }
-  has_ended_.store(true, std::memory_order_relaxed);
+  end();
+}
+
+// Who waits for an answer learns at once that none will come, and may ask another worker.
+void Worker::end() noexcept {
+  {
+    const std::lock_guard lock(mail_mutex_);
+    has_ended_.store(true, std::memory_order_relaxed);
+    mail_.clients.clear();
+  }
+  listening_.clear();
+  for (ClientSocket& socket : clients_) close(socket);
 }
 
 Now Worker::time_now() const noexcept {

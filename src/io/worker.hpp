@@ -77,8 +77,8 @@ class Worker {
   // the kernel refuses to share one.
   void listen(std::vector<Listener> listeners);
 
-  // Serves until stop(), or until drain() and the last client has left. Runs in the worker's own
-  // thread.
+  // Serves until stop(), or until drain() and the last client has left; then all connections of
+  // clients are closed. Runs in the worker's own thread.
   void run() noexcept;
 
   // From any thread; done soon.
@@ -95,7 +95,7 @@ class Worker {
              std::shared_ptr<const Fronts> fronts, std::shared_ptr<const void> taken) noexcept;
 
   // Serves a socket of this process's own as that of a client who came to no address; `asker`: who
-  // made it ask.
+  // made it ask. Closed once has_ended().
   void take_client(Fd fd, std::string asker) noexcept;
   static constexpr std::uint16_t kInside = UINT16_MAX;
 
@@ -189,6 +189,7 @@ class Worker {
   template <typename F>
   void post(F&& write) noexcept;
   void read_mail() noexcept;
+  void end() noexcept;
   void ask(Question question) noexcept;
   void watch_listeners() noexcept;
   void unwatch_listeners() noexcept;
