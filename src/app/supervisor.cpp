@@ -65,12 +65,14 @@ Supervisor::Supervisor(CommandLine line, Config config)
 }
 
 Supervisor::~Supervisor() {
-  pending_.reset();  // Who asked for it waits at control_'s socket.
+  pending_.reset();  // Who asked for it waits at control_'s socket, as do those below.
   for (const auto& worker : workers_) worker->stop();
   for (std::thread& thread : threads_) thread.join();
   listeners_.sockets.clear();  // Nobody connects to a process that is ending.
   // Their threads may wait for a worker, and learn by now that it has ended.
   if (revoking_.joinable()) revoking_.join();
+  for (const Revocation& late : revocations_) late.reply("error: this process is ending\n");
+  revocations_.clear();
   admin_.reset();
   client_handshakes_.stop();
   node_handshakes_.stop();

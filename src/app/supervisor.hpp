@@ -4,6 +4,7 @@
 // All of it runs in the control thread. run() owns everything and joins the workers' threads.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,6 +59,13 @@ class Supervisor {
     std::uint64_t number = 0;
   };
 
+  // Keys that a command wants deleted.
+  struct Revocation {
+    std::vector<std::string> keys;
+    std::string asker;
+    Reply reply;
+  };
+
   // Life (supervisor.cpp).
   void begin();
   void serve();
@@ -78,6 +86,8 @@ class Supervisor {
   void give_admin_up();
   void tell_admin();
   void revoke(std::string_view key, std::string asker, const Reply& reply);
+  void begin_revocation();
+  void end_revocation(const std::string& trouble);
   // From any thread but a worker's; empty: done. `asker`: for the audit log.
   [[nodiscard]] std::string delete_keys(const std::vector<std::string>& keys,
                                         const std::string& asker);
@@ -166,7 +176,8 @@ class Supervisor {
   std::unique_ptr<Asker> asker_ =  // Answers workers: goes first.
       std::make_unique<Asker>(&audit_queue_);
   std::vector<std::thread> threads_;
-  std::thread revoking_;  // Waits for a worker.
+  std::deque<Revocation> revocations_;  // The first is under way.
+  std::thread revoking_;                // Waits for a worker, for the first of them.
   std::size_t running_ = 0;
   Control control_;
   Resolver resolver_;  // Last: what it finds is posted to control_.

@@ -2,6 +2,7 @@
 // changes of it.
 #include <fmt/format.h>
 
+#include <system_error>
 #include <utility>
 
 #include "app/supervisor.hpp"
@@ -15,6 +16,8 @@ namespace {
 
 constexpr std::int64_t kAdminRetryMs = 200;
 constexpr std::int64_t kRevokeMs = 5'000;
+// By commands, which wait for each other: other commands need a session too.
+constexpr std::size_t kRevocationsMax = Control::kSessionsMax - 4;
 
 }  // namespace
 
@@ -75,21 +78,39 @@ std::string Supervisor::delete_keys(const std::vector<std::string>& keys,
   return "this process is ending";
 }
 
-// The worker's answer is waited for elsewhere: signals and timers go on. `reply` holds the session
-// that asks, whose last owner must be the control thread: it is handed on, never copied.
+// The worker's answer is waited for in another thread, for one after the other: signals and timers
+// go on. Replies stay here, for they hold the sessions that ask, which end in the control thread.
 void Supervisor::revoke(std::string_view key, std::string asker, const Reply& reply) {
   if (phase_ == Phase::kStarting) return reply("error: not serving yet\n");
   std::vector<std::string> keys = keys_of_group(key, *snapshot_);
   if (keys.empty())
     return reply("error: this is not the key of a group, PREFIX{NAME}, in a revocable namespace\n");
-  if (revoking_.joinable()) revoking_.join();
-  revoking_ = std::thread(
-      [this, keys = std::move(keys), asker = std::move(asker), answer = reply]() mutable {
-        const std::string trouble = delete_keys(keys, "control, " + asker);
-        control_.post([answer = std::exchange(answer, nullptr), trouble] {
-          answer(trouble.empty() ? "ok: revoked\n" : "error: not revoked: " + trouble + "\n");
-        });
+  if (revocations_.size() == kRevocationsMax)
+    return reply("error: too many revocations are under way\n");
+  revocations_.push_back(
+      {.keys = std::move(keys), .asker = "control, " + std::move(asker), .reply = reply});
+  if (revocations_.size() == 1) begin_revocation();
+}
+
+void Supervisor::begin_revocation() {
+  const Revocation& first = revocations_.front();  // Stays where it is until it ends.
+  try {
+    revoking_ = std::thread([this, &first] {
+      control_.post([this, trouble = delete_keys(first.keys, first.asker)] {
+        revoking_.join();
+        end_revocation(trouble);
       });
+    });
+  } catch (const std::system_error& error) {
+    control_.post([this, why = error.code().message()] { end_revocation(why); });
+  }
+}
+
+void Supervisor::end_revocation(const std::string& trouble) {
+  revocations_.front().reply(trouble.empty() ? "ok: revoked\n"
+                                             : "error: not revoked: " + trouble + "\n");
+  revocations_.pop_front();
+  if (!revocations_.empty()) begin_revocation();
 }
 
 }  // namespace tokenring

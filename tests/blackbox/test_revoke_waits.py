@@ -1,11 +1,15 @@
-"""Revocations that have to wait: for a worker."""
+"""Revocations that have to wait: for a worker, for each other, for a process that ends."""
 import os
+import resource
+import select
+import threading
 import time
 import unittest
 
 from harness import TIMEOUT, eventually, free_port
 from revoking import RULES, RevokeCase
 from sealed import SPACE, envelope
+from test_endings import asked
 
 USER42 = {"namespace": SPACE.decode(), "group": "user42"}
 
@@ -46,6 +50,55 @@ class Waits(RevokeCase):
             self.front.ask("stop")
         self.assertEqual(self.revoke(USER42), (200, '{"revoked": 1}\n'))
         self.assertEqual(self.tokenring("revoke", "sess:{user42}")[:2], (0, "ok: revoked\n"))
+
+    def start_slow(self):
+        """A proxy whose node does not answer, and is waited for."""
+        self.port = free_port()
+        self.front = self.sealed([self.node], rules=RULES, more=f"[admin]\nlisten = {self.port}\n",
+                                 pool='request_timeout = "30s"\n')
+        self.client = self.wire(self.front)
+        self.fill()
+        self.node.freeze()
+        self.addCleanup(self.node.thaw)
+
+    def test_who_waits_at_the_end_is_told(self):
+        self.start_slow()
+        self.front.may_end = True
+        waiting = asked(self.front, b"revoke sess:{user42}\n")
+        at_port = threading.Thread(target=self.revoke, args=(USER42,))
+        at_port.start()
+        eventually(lambda: self.front.status().get("connections") == "3", what="both wait")
+        self.assertEqual(self.front.ask("stop")[0], 0)
+        self.assertIn(b"this process is ending", waiting.recv(1000))
+        at_port.join()
+        self.assertEqual(self.front.wait_for_end(), 0)
+
+    def test_others_do_not_wait_for_it(self):
+        self.start_slow()
+        waiting = [asked(self.front, b"revoke sess:{user%d}\n" % n) for n in range(13)]
+        [refused], _, _ = select.select(waiting, [], [], TIMEOUT)
+        self.assertEqual(refused.recv(1000), b"error: too many revocations are under way\n")
+        waiting.remove(refused)
+        self.assertEqual(self.front.status()["state"], "serving")
+        self.assertEqual(select.select(waiting, [], [], 0)[0], [])
+        self.node.thaw()
+        for wire in waiting:
+            self.assertEqual(wire.recv(1000), b"ok: revoked\n")
+
+    def test_without_a_thread_it_is_refused(self):
+        self.start()
+        key = self.fill()
+        limits = resource.prlimit(self.front.pid, resource.RLIMIT_AS)
+        # No room for a stack, and enough for all else.
+        resource.prlimit(self.front.pid, resource.RLIMIT_AS,
+                         (self.front.memory_kib("VmSize") * 1024 + (1 << 20), limits[1]))
+        code, _, errors = self.tokenring("revoke", "sess:{user42}")
+        self.assertEqual(code, 1)
+        self.assertIn("error: not revoked: Resource temporarily unavailable", errors)
+        self.assertEqual(self.client.get(key), b"v")
+        resource.prlimit(self.front.pid, resource.RLIMIT_AS, limits)
+        self.assertEqual(self.tokenring("revoke", "sess:{user42}")[:2], (0, "ok: revoked\n"))
+        self.assertIsNone(self.client.get(key))
 
 
 if __name__ == "__main__":
