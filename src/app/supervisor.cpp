@@ -51,7 +51,7 @@ Supervisor::Supervisor(CommandLine line, Config config)
                         for (const Fd& fd : listeners_.sockets) sockets.push_back(fd.get());
                       return sockets;
                     },
-                .on_taken_over = [this](pid_t successor) { drain(successor); }}),
+                .on_taken_over = [this](pid_t successor) { give_way(successor); }}),
       resolver_([this](const std::string& name, const auto& found) {
         control_.post([this, name, found] { on_answer(name, found); });
       }) {
@@ -223,7 +223,6 @@ void Supervisor::drain(std::optional<pid_t> successor) {
   audit({.action = AuditAction::kDrain, .reason = successor ? "taken over" : "told to stop"});
   tell_stopping(successor);
   give_reload_up();
-  if (successor) listeners_.made.clear();  // The successor's by now.
   remove_socket_files();
   if (successor) give_admin_up();
   tell_admin();
@@ -237,8 +236,18 @@ void Supervisor::drain(std::optional<pid_t> successor) {
   });
 }
 
+// To a successor, who serves from our sockets by now: their files are its own, too.
+void Supervisor::give_way(pid_t successor) {
+  listeners_.made.clear();
+  if (phase_ == Phase::kServing) return drain(successor);
+  log_event(LogLevel::kInfo, LogEvent::kProcess, "taken over while draining");
+  tell_stopping(successor);
+  give_admin_up();
+}
+
 // While they are surely ours: once nobody listens, another process may take the place.
 void Supervisor::remove_socket_files() {
+  if (control_.is_in_takeover()) return;  // They may be the successor's.
   for (const Endpoint& endpoint : listeners_.made) remove_socket_file(endpoint);
   listeners_.made.clear();
 }
@@ -271,6 +280,7 @@ void Supervisor::on_second() {
   tell_dropped_lines();
   tell_audit_drops();
   tell_status();
+  if (phase_ == Phase::kDraining) remove_socket_files();  // Where a successor gave up.
   const Instant now = read_clock().instant;
   for (const std::string& place : failed_places_.take()) take_change(book_.failed(place, now));
   look_up_names(book_);

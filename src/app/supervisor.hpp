@@ -75,6 +75,7 @@ class Supervisor {
   void run_workers();
   // `successor`: the process that took over; 0: one of another pid namespace.
   void drain(std::optional<pid_t> successor);
+  void give_way(pid_t successor);
   void stop();
   void give_reload_up();
   void remove_socket_files();

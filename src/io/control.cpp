@@ -170,6 +170,10 @@ void Control::end() {
   state_->context.stop();
 }
 
+bool Control::is_in_takeover() const {
+  return state_->in_takeover;
+}
+
 void Control::post(std::function<void()> task) {
   asio::post(state_->context, std::move(task));
 }

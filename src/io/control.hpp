@@ -28,7 +28,8 @@ struct ControlHandlers {
   std::function<void(std::string_view command, std::string asker, Reply reply)> on_command;
   // The sockets for a successor; none: it may not take over now.
   std::function<std::vector<int>()> on_takeover;
-  // The successor, a process of this id, serves from them, and the control socket is closed.
+  // The successor, a process of this id, serves from them, and the control socket is closed. What
+  // this process does meanwhile is its own matter: it may drain already.
   std::function<void(pid_t successor)> on_taken_over;
 };
 
@@ -55,6 +56,9 @@ class Control {
   void post(std::function<void()> task);
   // From a handler.
   void after(std::int64_t ms, std::function<void()> task);
+  // From a handler, or when run() has ended. Whether a successor has the sockets, and may still say
+  // that it serves.
+  [[nodiscard]] bool is_in_takeover() const;
 
  private:
   struct State;

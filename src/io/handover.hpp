@@ -7,10 +7,10 @@
 //   predecessor  messages of one byte `+` with descriptors (SCM_RIGHTS), then one byte `.`;
 //                or a line that begins with `error: `
 //   successor    go\n, once it serves
-//   predecessor  ok\n, with its control socket closed; then it drains
+//   predecessor  ok\n, with its control socket closed; then it drains, if it does not yet
 //
-// A successor that ends before it says `go` changes nothing. Functions here block, for seconds at
-// most.
+// A successor that ends before it says `go` changes nothing; until then files of unix sockets stay.
+// Functions here block, for seconds at most.
 #pragma once
 
 #include <span>

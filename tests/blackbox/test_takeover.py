@@ -3,6 +3,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import unittest
 
 from harness import BINARY, SLOW, TIMEOUT, Case, Wire, eventually, free_port
@@ -125,6 +126,49 @@ class Takeover(Case):
         second.says("takeover: done")
         self.assertEqual(first.wait_for_end(), 0)
         talks(b"VALUE k 0 1\r\nv\r\nEND\r\n")
+
+    def begin_to_take_over(self, folder):
+        """(a process that drains, for a client stays; what has its sockets and has not said go)"""
+        old = self.proxy((), "--listen", f"127.0.0.1:{free_port()}", f"unix:{folder}/listen",
+                         config=f'control = "unix:{folder}/control"\ndrain_timeout = "20s"\n')
+        old.wait_for_control()
+        wire = self.wire(old)
+        wire.send(b"set k 0 0 2\r\n")
+        eventually(lambda: old.status().get("connections") == "1", what="it is there")
+        successor = socket.socket(socket.AF_UNIX)
+        self.addCleanup(successor.close)
+        successor.settimeout(TIMEOUT)
+        successor.connect(f"{folder}/control")
+        successor.sendall(b"takeover\n")
+        byte = b"+"
+        while byte == b"+":
+            byte, sockets, _, _ = socket.recv_fds(successor, 1, 200)
+            for number in sockets:
+                self.addCleanup(os.close, number)
+        self.assertEqual(byte, b".")
+        old.may_end = True
+        old.child.terminate()
+        old.says("draining")
+        return old, successor
+
+    def test_one_that_is_told_to_end_meanwhile_leaves_the_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            old, successor = self.begin_to_take_over(folder)
+            self.assertEqual(sorted(os.listdir(folder)), ["control", "listen"])
+            successor.sendall(b"go\n")
+            self.assertEqual(successor.recv(100), b"ok\n")
+            old.says("taken over while draining")
+            old.child.terminate()
+            self.assertEqual(old.wait_for_end(), 0)
+            Wire(f"{folder}/listen").close()  # Its socket is the successor's.
+
+    def test_and_removes_them_where_nobody_takes_over(self):
+        with tempfile.TemporaryDirectory() as folder:
+            old, successor = self.begin_to_take_over(folder)
+            successor.close()
+            eventually(lambda: os.listdir(folder) == ["control"], what="the file is gone")
+            self.assertTrue(old.alive())
+            old.ask("stop")
 
 
 class SocketActivation(Case):
