@@ -40,9 +40,8 @@ void open_more(const std::string& address, const Endpoint& endpoint, std::uint32
 
 }  // namespace
 
-Listeners open_listeners(const std::vector<std::string>& addresses, std::uint32_t workers,
-                         std::vector<Fd> given) {
-  Listeners listeners;
+void open_listeners(const std::vector<std::string>& addresses, std::uint32_t workers,
+                    std::vector<Fd> given, Listeners& listeners) {
   listeners.of_worker.resize(workers);
   for (std::uint16_t n = 0; n < addresses.size(); ++n) {
     const std::string& address = addresses[n];
@@ -50,14 +49,14 @@ Listeners open_listeners(const std::vector<std::string>& addresses, std::uint32_
     if (!endpoint)
       throw std::runtime_error(fmt::format("listen: {}: {}", address, endpoint.error()));
     std::vector<Fd> sockets = take_bound_to(*endpoint, given);
-    if (sockets.empty()) listeners.made.push_back(*endpoint);
+    const bool is_ours = sockets.empty();
     open_more(address, *endpoint, workers, sockets);
+    if (is_ours) listeners.made.push_back(*endpoint);
     for (std::size_t i = 0; i < std::max<std::size_t>(sockets.size(), workers); ++i)
       listeners.of_worker[i % workers].push_back({sockets[i % sockets.size()].get(), n});
     std::move(sockets.begin(), sockets.end(), std::back_inserter(listeners.sockets));
   }
   listeners.left_out = given.size();
-  return listeners;
 }
 
 }  // namespace tokenring

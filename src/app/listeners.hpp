@@ -19,8 +19,9 @@ struct Listeners {
 
 // A socket per worker for each address, so that the kernel spreads the clients; the `given` ones,
 // from a predecessor or from systemd, come first. Where there cannot be as many (a unix socket,
-// another's socket), workers share. Throws std::runtime_error with one line for the operator.
-[[nodiscard]] Listeners open_listeners(const std::vector<std::string>& addresses,
-                                       std::uint32_t workers, std::vector<Fd> given);
+// another's socket), workers share. Throws std::runtime_error with one line for the operator;
+// `listeners`, which begins empty, then has what was opened before.
+void open_listeners(const std::vector<std::string>& addresses, std::uint32_t workers,
+                    std::vector<Fd> given, Listeners& listeners);
 
 }  // namespace tokenring

@@ -68,6 +68,7 @@ Supervisor::~Supervisor() {
   pending_.reset();  // Who asked for it waits at control_'s socket, as do those below.
   for (const auto& worker : workers_) worker->stop();
   for (std::thread& thread : threads_) thread.join();
+  remove_socket_files();
   listeners_.sockets.clear();  // Nobody connects to a process that is ending.
   // Their threads may wait for a worker, and learn by now that it has ended.
   if (revoking_.joinable()) revoking_.join();
@@ -123,7 +124,7 @@ void Supervisor::serve() {
     throw std::runtime_error(adopted.error());
   make_workers();
   if (!predecessor_) open_admin(false);  // Whoever asks for a revocation there asks a worker.
-  listeners_ = open_listeners(config_.listen, worker_count_, std::move(given_));
+  open_listeners(config_.listen, worker_count_, std::move(given_), listeners_);
   if (listeners_.left_out > 0) {
     log_event(LogLevel::kWarn, LogEvent::kProcess,
               "{} of the sockets given to this process are not at an address of listen; closed",

@@ -1,10 +1,11 @@
-"""What is under way when a process ends."""
+"""What is under way when a process ends, or cannot begin: reloads, files of unix sockets."""
 import os
 import socket
+import subprocess
 import tempfile
 import unittest
 
-from harness import TIMEOUT, Case
+from harness import BINARY, TIMEOUT, Case
 from test_names import CAN_MOUNT
 
 
@@ -35,6 +36,26 @@ class Endings(Case):
                     self.assertEqual(proxy.ask(how)[0], 0)
                     self.assertEqual(reload.recv(1000), b"error: this process is ending\n")
                 self.assertEqual(proxy.wait_for_end(), 0)
+
+    def test_a_start_that_fails_leaves_no_file(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            done = subprocess.run(
+                [BINARY, "--listen", f"unix:{folder}/listen", f"127.0.0.1:{other.getsockname()[1]}"],
+                capture_output=True, text=True, timeout=4 * TIMEOUT, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("in use", done.stderr)
+            self.assertEqual(os.listdir(folder), [])
+
+    def test_a_start_that_fails_leaves_the_file_of_another_process(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as other:
+            other.bind(f"{folder}/listen")
+            other.listen()
+            done = subprocess.run([BINARY, "--listen", f"unix:{folder}/listen"], capture_output=True, text=True,
+                                  timeout=4 * TIMEOUT, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(os.listdir(folder), ["listen"])
 
 
 if __name__ == "__main__":
