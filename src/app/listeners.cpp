@@ -59,4 +59,15 @@ void open_listeners(const std::vector<std::string>& addresses, std::uint32_t wor
   listeners.left_out = given.size();
 }
 
+// The kernel says who listened last, and a successor of ours is to find us there.
+void inherit_made(Listeners& listeners, pid_t predecessor) {
+  if (predecessor <= 0) return;  // It is of another pid namespace.
+  for (const Fd& fd : listeners.sockets) {
+    const Endpoint endpoint = bound_endpoint(fd.get());
+    if (endpoint.family() != AF_UNIX || peer_of(fd.get()) != predecessor) continue;
+    if (listen_again(fd.get())) continue;
+    listeners.made.push_back(endpoint);
+  }
+}
+
 }  // namespace tokenring

@@ -1,6 +1,8 @@
 // Listeners: the sockets that clients connect to, and which worker watches which.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -23,5 +25,9 @@ struct Listeners {
 // `listeners`, which begins empty, then has what was opened before.
 void open_listeners(const std::vector<std::string>& addresses, std::uint32_t workers,
                     std::vector<Fd> given, Listeners& listeners);
+
+// Counts the unix sockets that process `predecessor`, which gave them up, had made as made here;
+// not those that it was given.
+void inherit_made(Listeners& listeners, pid_t predecessor);
 
 }  // namespace tokenring

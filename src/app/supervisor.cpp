@@ -137,6 +137,7 @@ void Supervisor::serve() {
   if (predecessor_) {
     const auto answer = ask_control(predecessor_.get(), "go");
     const bool is_done = answer && *answer == "ok\n";
+    if (is_done) inherit_made(listeners_, peer_of(predecessor_.get()));
     audit({.action = AuditAction::kTakeover,
            .outcome = is_done ? AuditOutcome::kSuccess : AuditOutcome::kUnknown,
            .reason = is_done ? "the predecessor drains" : "the predecessor did not confirm"});

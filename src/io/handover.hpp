@@ -26,7 +26,8 @@ namespace tokenring {
 
 // Whether the other end of a unix socket is root or of this process's user.
 [[nodiscard]] bool is_trusted_peer(int fd) noexcept;
-// The process at that end; 0 where the kernel does not say.
+// The process at that end, or of a unix socket that listens the one that listened last; 0 where the
+// kernel does not say.
 [[nodiscard]] pid_t peer_of(int fd) noexcept;
 
 [[nodiscard]] Result<Fd, std::error_code> listen_for_control(const std::string& name) noexcept;

@@ -110,6 +110,10 @@ Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noe
   return fd;
 }
 
+std::error_code listen_again(int fd) noexcept {
+  return ::listen(fd, kBacklog) != 0 ? last_error() : std::error_code();
+}
+
 void remove_socket_file(const Endpoint& endpoint) noexcept {
   const char* const file = file_of(endpoint);
   struct stat there {};

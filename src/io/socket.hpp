@@ -65,6 +65,8 @@ class Fd {
 // address that somebody listens on already is refused. A unix socket's path is taken over when
 // nobody answers on it; any other file there stays (std::errc::not_a_socket).
 [[nodiscard]] Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noexcept;
+// Makes this process the one that is known to listen on a unix socket (SO_PEERCRED).
+[[nodiscard]] std::error_code listen_again(int fd) noexcept;
 // Removes the file of a unix socket that this process listens on; nothing where there is none.
 void remove_socket_file(const Endpoint& endpoint) noexcept;
 // The operator's words for its errors.

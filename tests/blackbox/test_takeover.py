@@ -3,11 +3,27 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from harness import BINARY, SLOW, TIMEOUT, Case, Wire, eventually, free_port
 from load import Load
+
+# As a service manager does (sd_listen_fds(3)): another process than the one that is started listens.
+GIVES_A_SOCKET = """
+import os, socket, sys
+given = socket.socket(socket.AF_UNIX)
+given.bind(sys.argv[1])
+if os.fork() == 0:
+    given.listen()
+    os._exit(0)
+os.wait()
+os.dup2(given.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 class Takeover(Case):
@@ -169,6 +185,30 @@ class Takeover(Case):
             eventually(lambda: os.listdir(folder) == ["control"], what="the file is gone")
             self.assertTrue(old.alive())
             old.ask("stop")
+
+    def last_of_three(self, folder, **more):
+        """Each takes over from the one before; the last one ends."""
+        node, path = self.memcached(), f"{folder}/listen"
+        proxy = self.proxy([node], "--listen", f"unix:{path}", **more)
+        for _ in range(2):
+            proxy.wait_for_control()
+            old, proxy = proxy, self.proxy([node], "--takeover", "--listen", f"unix:{path}", port=proxy.port)
+            proxy.says("takeover: done")
+            self.assertEqual(old.wait_for_end(), 0)
+            Wire(path).close()
+        proxy.wait_for_control()
+        self.assertEqual(proxy.ask("drain")[0], 0)
+        self.assertEqual(proxy.wait_for_end(), 0)
+
+    def test_the_last_one_removes_the_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.last_of_three(folder)
+            self.assertEqual(os.listdir(folder), [])
+
+    def test_but_not_that_of_a_socket_that_was_given(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.last_of_three(folder, wrapper=[sys.executable, "-c", GIVES_A_SOCKET, f"{folder}/listen"])
+            self.assertEqual(os.listdir(folder), ["listen"])
 
 
 class SocketActivation(Case):
