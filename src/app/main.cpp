@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <exception>
@@ -117,6 +118,9 @@ int start(int argc, char** argv) {
   const auto line = parse_command_line({argv + std::min(argc, 1), argv + argc});
   if (!line) return fail(line.error());
   if (const std::optional<int> code = without_config(*line)) return *code;
+  // What asks something of a process that serves comes too early for one that does not yet.
+  if (line->action == CommandLine::Action::kRun)
+    for (const int request : {SIGHUP, SIGUSR1}) std::signal(request, SIG_IGN);
   const auto config = effective_config(*line);
   if (!config) return fail(config.error());
   if (line->action == CommandLine::Action::kCheck) return check(*line, *config);

@@ -20,10 +20,21 @@ using Local = asio::local::stream_protocol;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
+// When nobody waits for a signal any more, Asio gives it its default back, by which these would end
+// the process: so somebody waits for them to the very end.
+void keep_from_ending() {
+  static auto* const context = new asio::io_context;
+  static auto* const signals = new asio::signal_set(*context, SIGHUP, SIGUSR1);
+  static_cast<void>(signals);
+}
+
 }  // namespace
 
 struct Control::State {
-  explicit State(ControlHandlers given) : handlers(std::move(given)) { signals.add(SIGUSR1); }
+  explicit State(ControlHandlers given) : handlers(std::move(given)) {
+    signals.add(SIGUSR1);
+    keep_from_ending();
+  }
 
   void await_signal();
   void await_second();

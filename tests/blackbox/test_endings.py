@@ -1,11 +1,12 @@
-"""What is under way when a process ends, or cannot begin: reloads, files of unix sockets."""
+"""What is under way when a process ends, or has hardly begun: reloads, signals, files of unix sockets."""
 import os
+import signal
 import socket
 import subprocess
 import tempfile
 import unittest
 
-from harness import BINARY, TIMEOUT, Case
+from harness import BINARY, TIMEOUT, Case, eventually, free_port
 from test_names import CAN_MOUNT
 
 
@@ -56,6 +57,36 @@ class Endings(Case):
                                   timeout=4 * TIMEOUT, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertEqual(os.listdir(folder), ["listen"])
+
+    def test_signals_that_come_early_are_ignored(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkfifo(f"{folder}/config")
+            child = subprocess.Popen([BINARY, "-c", f"{folder}/config", "--listen", f"127.0.0.1:{free_port()}"],
+                                     stderr=subprocess.PIPE, text=True)
+            try:
+                with open(f"{folder}/config", "w", encoding="ascii") as config:  # The process reads it.
+                    for early in (signal.SIGHUP, signal.SIGUSR1):
+                        child.send_signal(early)
+                    config.write('log_level = "info"\n')
+                self.assertIn("listening on", child.stderr.readline())
+            finally:
+                child.terminate()
+                child.communicate()
+        self.assertEqual(child.returncode, 0)
+
+    def test_signals_that_come_late_are_ignored(self):
+        for late in (signal.SIGHUP, signal.SIGUSR1):
+            proxy = self.proxy()
+            proxy.may_end = True
+            proxy.wait_for_control()
+            proxy.child.terminate()
+
+            def has_ended():
+                for _ in range(100):
+                    proxy.child.send_signal(late)
+                return not proxy.alive()
+            eventually(has_ended, what="the end")
+            self.assertEqual(proxy.child.returncode, 0, late)
 
 
 if __name__ == "__main__":
