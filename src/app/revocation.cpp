@@ -106,14 +106,15 @@ std::string text_of(const json& object, const char* name) {
 }
 
 // Whom a token is about: by its own claim, or as a subject identifier (RFC 9493), its own or its
-// event's.
+// event's. One that says whose subject it is says of another issuer's nothing of ours.
 std::string subject_of(const json& token, const json& event, const std::string& claim) {
   if (std::string text = text_of(token, claim.c_str()); !text.empty()) return text;
   if (claim != "sub") return {};
   for (const json* holder : {&token, &event})
     for (const char* const name : {"sub_id", "subject"})
       if (const auto id = holder->find(name); id != holder->end() && id->is_object())
-        if (std::string text = text_of(*id, "sub"); !text.empty()) return text;
+        if (!id->contains("iss") || (*id)["iss"] == token["iss"])
+          if (std::string text = text_of(*id, "sub"); !text.empty()) return text;
   return {};
 }
 

@@ -139,6 +139,11 @@ class Revoke(RevokeCase):
             key = self.fill()
             self.assertEqual(self.event_of(self.issuer.token(**token)), (202, ""), token)  # RFC 8935, 2.2.
             self.assertIsNone(self.client.get(key), token)
+        other = {**subject, "iss": "https://other.example"}  # Their user42 is not ours.
+        for token in ({"events": {REVOKED: {}}, "sub_id": other}, {"events": {REVOKED: {"subject": other}}}):
+            key = self.fill()
+            self.assertEqual(self.event_of(self.issuer.token(sub=None, **token))[0], 400, token)
+            self.assertEqual(self.client.get(key), b"v", token)
 
     def test_what_a_sender_of_events_is_told(self):
         """RFC 8935, 2.4; to a logout token all is invalid_request."""
