@@ -1,6 +1,7 @@
 // [introspection.NAME]: who is asked of tokens that are not there; its keys, and which namespaces
 // may name it.
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include "app/config_draft.hpp"
@@ -23,7 +24,16 @@ constexpr std::string_view kUrlForm = "a URL such as \"https://auth.example.com/
 
 // Whether tokens and secrets may go there as they are: they do not leave this host.
 bool is_this_host(std::string_view host) {
-  return host == "localhost" || host == "[::1]" || host.starts_with("127.");
+  if (host == "localhost" || host == "[::1]") return true;
+  in_addr address{};
+  return host.starts_with("127.") && ::inet_pton(AF_INET, std::string(host).c_str(), &address) == 1;
+}
+
+// Of "HOST[:PORT][/PATH...]"; a HOST in brackets with them.
+std::string_view host_of(std::string_view text) {
+  const std::size_t from = text.starts_with('[') ? text.find(']') : 0;
+  if (from == std::string_view::npos) return {};
+  return text.substr(0, text.find_first_of("/?#:", from));
 }
 
 void read_url(const Value& value, IntrospectionDraft& draft) {
@@ -33,10 +43,7 @@ void read_url(const Value& value, IntrospectionDraft& draft) {
   const std::string_view text = *url;
   const bool is_open = text.starts_with("http://");
   const std::size_t from = is_open ? 7 : 8;
-  const std::string_view host = text.substr(
-      std::min(from, text.size()), text.find_first_of("/?#:", text.find(']', from)) - from);
-  std::string_view name = host;
-  if (!name.starts_with('[')) name = name.substr(0, name.find(':'));
+  const std::string_view name = host_of(text.substr(std::min(from, text.size())));
   if ((!is_open && !text.starts_with("https://")) || name.empty() || !is_printable(text) ||
       text.size() > kTextBytesMax || text.find('#') != std::string_view::npos)
     return value.fail(fmt::format("{} is none; give {}", quoted(text), kUrlForm));

@@ -295,6 +295,33 @@ TEST_CASE("files that are named are told with their place, whoever reads them") 
         "test.toml:3:15: introspection.a.bearer_file: " + missing);
 }
 
+TEST_CASE("tokens may go to this host in plain text, and to no other") {
+  const auto error_of = [](const std::string& url) {
+    const auto config = parse_config(
+        "[introspection.a]\nurl = \"" + url + "\"\nbearer_file = \"f\"\n", "test.toml");
+    return config ? std::string() : config.error();
+  };
+  for (const char* const url :
+       {"http://localhost/i", "http://localhost:8080/i?a=b", "http://localhost",
+        "http://127.0.0.1/i", "http://127.1.2.3:80", "http://[::1]/i", "http://[::1]:80",
+        "https://as.example/i", "https://127.evil.example/", "https://[2001:db8::1]:1/i"}) {
+    CAPTURE(url);
+    CHECK(error_of(url).empty());
+  }
+  for (const char* const url :
+       {"http://as.example/i", "http://127.evil.example/i", "http://127.0.0.1.evil.example/i",
+        "http://127.0.0.1x/", "http://localhost.evil.example/", "http://[::2]/", "http://[::1]x/",
+        "http://as.example/]localhost"}) {
+    CAPTURE(url);
+    CHECK(error_of(url).find("in plain text to another host") != std::string::npos);
+  }
+  for (const char* const url :
+       {"http://", "https://", "https:///i", "ftp://localhost/", "http://[::1"}) {
+    CAPTURE(url);
+    CHECK(error_of(url).find("is none; give a URL") != std::string::npos);
+  }
+}
+
 TEST_CASE("workers default to the CPUs") {
   Config config = default_config();
   CHECK(worker_count(config) >= 1);
