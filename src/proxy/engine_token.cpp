@@ -35,9 +35,11 @@ void Engine::serve_token(Link& link, const Request& request, std::string_view ke
   if (space.tokens.revokes()) name_marker(slot, space, key, link);
   switch (request.verb()) {
     case Verb::kDelete:
-      if (space.tokens.revokes() && names_group(space, key)) return revoke(index);
+      // What takes the place of a value that is too large is no delete of the client's.
+      if (space.tokens.revokes() && names_group(space, key) && !slot.refuses_value)
+        return revoke(index);
       if (space.tokens.asks_elsewhere()) fills_.retract(slot, key, true);
-      if (space.tokens.fill_guard_s > 0 && !request.wants_invalidate)
+      if (space.tokens.fill_guard_s > 0 && !request.wants_invalidate && !slot.refuses_value)
         return bury(link, request, plan, index);
       break;
     case Verb::kSet:

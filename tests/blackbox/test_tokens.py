@@ -332,6 +332,25 @@ class Guards(TokenCase):
         self.assertGreaterEqual(self.tallies(b)["stale_fills"], 2)
         self.assertEqual(self.tallies(b)["open_malformed"], 0)
 
+    def test_a_value_that_is_too_large_is_no_delete(self):
+        """It ends the old item, and nothing else: neither a group, nor what is written next."""
+        too_large = 2 << 20
+        a, _ = self.start("revocable = true\n")
+        self.stored(a, GROUP + b":1", b"v")
+        for line in (b"set %s 0 0 %d\r\n", b"ms %s %d\r\n"):
+            self.ask(a, line % (GROUP, too_large) + b"x" * too_large + b"\r\n",
+                     b"SERVER_ERROR object too large for cache\r\n")
+            self.assertEqual(a.get(GROUP + b":1"), b"v")
+        self.assertEqual(self.tallies(a)["revocations"], 0)
+        a, _ = self.start('fill_guard = "60s"\n')
+        key = SPACE + b"k"
+        self.stored(a, key, b"old")
+        self.ask(a, b"set %s 0 0 %d\r\n" % (key, too_large) + b"x" * too_large + b"\r\n",
+                 b"SERVER_ERROR object too large for cache\r\n")
+        self.assertIsNone(a.get(key))
+        self.stored(a, key, b"new")
+        self.assertEqual(a.get(key), b"new")
+
     def test_of_many_that_miss_one_fetches(self):
         for rules in ('herd_wait = "3s"\n', 'herd_wait = "3s"\ncoalesce = true\n', 'herd_wait = "3s"\nrevocable = true\n'):
             with self.subTest(rules=rules):
