@@ -45,7 +45,8 @@ TOKENRING_RIGHTS(X)
 #undef X
 
 // What a request for a key takes in the key's namespace. What changes a life writes, and what tells
-// a number that it changed reads as well.
+// a number that it changed reads as well. An md is a delete, also one that lets the item live on as
+// stale for some time (I with T).
 [[nodiscard]] Rights rights_needed(const Request& request) noexcept;
 
 // A client whose keys are its own has an owner's number; all others share 0.
@@ -70,6 +71,11 @@ struct Identity {
     return owner == 0 && everywhere.has(needed);
   }
   [[nodiscard]] bool may_somewhere(Rights needed) const noexcept;
+  // Whether it may ask for anything now.
+  [[nodiscard]] bool is_within_rate(Instant now) const noexcept {
+    return (quota.requests_per_second == 0 || use->requests.is_open(now, quota.burst_ms)) &&
+           (quota.bytes_per_second == 0 || use->bytes.is_open(now, quota.burst_ms));
+  }
   // Whether it is within its quota of negative values.
   [[nodiscard]] bool may_bring_negatives(Instant now) const noexcept {
     return quota.negative_per_second == 0 || use->negatives.is_open(now, quota.burst_ms);

@@ -18,11 +18,6 @@ struct Quota {
   std::uint64_t negative_per_second = 0;  // Values that say that a token is not active.
   std::uint32_t connections = 0;
   std::int64_t burst_ms = 1'000;  // For so long what was not used may be made up for.
-
-  // That is asked of every request.
-  [[nodiscard]] bool any_rate() const noexcept {
-    return requests_per_second > 0 || bytes_per_second > 0;
-  }
 };
 
 // What goes in the bucket is paid later: who finds it not yet overdrawn may take any amount.

@@ -75,6 +75,12 @@ struct Client {
 
   static constexpr std::size_t kNoHold = SIZE_MAX;
   [[nodiscard]] std::size_t sendable() const noexcept { return std::min(out.size(), hold_from); }
+  // The value of a request that is refused by its line is no request, whatever it says.
+  void swallow_value_of(const Request& request) noexcept {
+    if (request.verb() != Verb::kSet) return;
+    mode = Mode::kSwallow;
+    swallow = std::uint64_t{request.value_bytes} + 2;  // And its CR LF.
+  }
 };
 
 }  // namespace tokenring

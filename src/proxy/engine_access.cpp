@@ -22,9 +22,11 @@ bool is_free(const Request& request) {
          request.command != Command::kFlushAll;
 }
 
+// A get that is served key by key pays key by key.
 std::uint64_t count_keys(const Request& request) {
   std::uint64_t count = 0;
   std::string_view keys = request.keys;
+  if (keys.size() > kKeysAtOnceBytes) return 0;
   if (is_text_get(request.command))
     while (!next_word(keys).empty()) ++count;
   return std::max<std::uint64_t>(count, 1);
@@ -38,12 +40,8 @@ bool is_hidden(const Request& request) {
 
 // Takes what the request costs, or says that it is too much at this time.
 bool Engine::is_within_rate(const Request& request) noexcept {
-  const Quota& quota = who_->quota;
-  if (!quota.any_rate() || is_free(request)) return true;
-  const bool open =
-      (quota.requests_per_second == 0 ||
-       who_->use->requests.is_open(shared_now(), quota.burst_ms)) &&
-      (quota.bytes_per_second == 0 || who_->use->bytes.is_open(shared_now(), quota.burst_ms));
+  if (is_free(request)) return true;
+  const bool open = who_->is_within_rate(shared_now());
   if (open) charge_keys(count_keys(request));
   return open;
 }
@@ -64,10 +62,7 @@ void Engine::refuse_over_rate(Client& client, ClientId id, const Request& reques
   count(Counter::kRateLimited);
   tell_access(AccessEvent::Kind::kRateLimited, id, request.command);
   if (!is_hidden(request)) answer(client, id, line_of(WireError::kRateLimited));
-  if (request.verb() == Verb::kSet) {
-    client.mode = Client::Mode::kSwallow;
-    client.swallow = std::uint64_t{request.value_bytes} + 2;
-  }
+  client.swallow_value_of(request);
 }
 
 // The key among all keys: behind the mark of its owner, if it has one. Valid until the next call.

@@ -45,6 +45,9 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
   const bool ends = stop != std::string_view::npos && rest[stop] != ' ';
   if (ends && key.ends_with('\r')) key.remove_suffix(1);
   const bool too_long = is_too_long(key, key);
+  const bool too_many =
+      who_ != nullptr && !key.empty() && !too_long && !who_->is_within_rate(shared_now());
+  const bool breaks = too_long || too_many;
 
   Request request;
   request.command = client.stream_command;
@@ -53,31 +56,35 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
   request.wants_value = true;
   if (!key.empty() || ends || too_long) {
     // The line's end has a slot of its own where it has no key: it carries END, or the error.
-    const bool is_key = !key.empty() && !too_long;
+    const bool is_key = !key.empty() && !breaks;
     const std::uint32_t index = reserve(client, id, request, is_key ? key : std::string_view());
     Slot& slot = slots_[index];
-    slot.context.ends_get = ends && !too_long;
+    slot.context.ends_get = ends && !breaks;
     slot.group = Slot::Group::kGet;
     slot.first_of_group = !client.stream_began;
-    slot.last_of_group = ends || too_long;
+    slot.last_of_group = ends || breaks;
     client.stream_began = true;
     if (is_key) {
       count(request.touches() ? Counter::kCmdTouch : Counter::kCmdGet);
       if (who_ != nullptr) charge_keys(1);
       request.key = request.item_key = key;
       serve_key(id, request, index);
-    } else if (too_long) {
+    } else if (breaks) {
+      if (too_many) {
+        count(Counter::kRateLimited);
+        tell_access(AccessEvent::Kind::kRateLimited, id, request.command);
+      }
       slot.miss_on_failure = false;
-      fail(index, WireError::kBadLine);
+      fail(index, too_long ? WireError::kBadLine : WireError::kRateLimited);
     } else {
       static_cast<void>(fill(index, Reply{.code = ReplyCode::kEnd, .line = "END\r\n"}, nullptr));
     }
   }
-  if (too_long) client.mode = Client::Mode::kSkipLine;
-  if (ends || too_long) ++reads_;
-  if (ends && !too_long)
+  if (breaks) client.mode = Client::Mode::kSkipLine;
+  if (ends || breaks) ++reads_;
+  if (ends && !breaks)
     client.mode = rest[stop] == '\n' ? Client::Mode::kRequests : Client::Mode::kSkipLine;
-  if (too_long) return blanks + key.size();
+  if (breaks) return blanks + key.size();
   return blanks + stop + (ends && rest[stop] == '\0' ? 0 : 1);
 }
 

@@ -23,6 +23,9 @@
 
 namespace tokenring {
 
+// A get with more bytes of keys than this is served key by key, as its client has room.
+inline constexpr std::size_t kKeysAtOnceBytes = 4096;
+
 struct EngineOptions {
   std::uint64_t seed = 1;  // For jitter; differs between workers.
   std::uint32_t worker = 0;

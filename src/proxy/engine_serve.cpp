@@ -17,9 +17,6 @@ namespace {
 constexpr std::string_view kCrLf = "\r\n";
 constexpr std::size_t kItemHeaderBytes = 48 + 8;
 
-// A get with more bytes of keys than this is served key by key, as its client has room.
-constexpr std::size_t kKeysAtOnceBytes = 4096;
-
 // Of what it reads at once, memcached serves 20 requests (its -R), at first one more, and writes
 // their replies out before it goes on.
 constexpr std::uint32_t kRequestsPerTurn = 20;
@@ -148,6 +145,7 @@ std::size_t Engine::serve_one(Client& client, ClientId id, std::string_view in) 
       if ((snapshot_->has_blind_keys || who_ != nullptr) && has_key_too_long(request)) {
         if (!request.quiet || request.dialect() == Dialect::kMeta)
           answer(client, id, line_of(WireError::kBadLine));
+        client.swallow_value_of(request);
         return parsed.consumed;
       }
       if (who_ != nullptr) {
@@ -202,8 +200,7 @@ bool Engine::serve_value(Client& client, ClientId id, Request& request, std::str
   const std::size_t with_crlf = std::size_t{request.value_bytes} + kCrLf.size();
   if (item_bytes(request) > snapshot_->limits.value_bytes_max) {
     serve_too_large(client, id, request);
-    client.mode = Client::Mode::kSwallow;
-    client.swallow = with_crlf;
+    client.swallow_value_of(request);
     return true;
   }
   if (in.size() - line_bytes < with_crlf &&
@@ -211,8 +208,7 @@ bool Engine::serve_value(Client& client, ClientId id, Request& request, std::str
     count(Counter::kRequestsRefused);
     if (!request.quiet || request.dialect() == Dialect::kMeta)
       answer(client, id, line_of(WireError::kOutOfMemory));
-    client.mode = Client::Mode::kSwallow;
-    client.swallow = with_crlf;
+    client.swallow_value_of(request);
     return true;
   }
   if (in.size() - line_bytes < with_crlf) {

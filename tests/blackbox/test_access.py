@@ -293,6 +293,34 @@ class Keys(Access):
         self.ask(shared, b"get k\r\n", b"END\r\n")
 
 
+class LongKeys(Access):
+    """A key may be too long here that memcached takes; what stands behind its line is a value all the same."""
+    VALUE = b"x\r\ndelete victim\r\nset victim 0 0 4\r\nevil\r\n"
+    FORMS = (b"set %s 0 0 %d\r\n%s\r\n", b"cas %s 0 0 %d 1\r\n%s\r\n", b"ms %s %d T0\r\n%s\r\n", b"ms %s %d q\r\n%s\r\n")
+
+    def check(self, client, key):
+        client.set(b"victim", b"v")
+        for form in self.FORMS:
+            self.ask(client, form % (key, len(self.VALUE), self.VALUE), b"CLIENT_ERROR bad command line format\r\n")
+        self.ask(client, b"set %s 0 0 %d noreply\r\n%s\r\n" % (key, len(self.VALUE), self.VALUE), b"")
+        self.ask(client, b"get %s\r\n" % key, b"CLIENT_ERROR bad command line format\r\n")
+        self.assertEqual(client.get(b"victim"), b"v")
+
+    def test_of_an_identity(self):
+        more = '[[identities]]\nname = "a"\nisolate = true\nallow = [{ rights = ["read", "write", "delete"] }]\n'
+        client = self.client(self.guarded([self.memcached()], self.file("a:pw\n"), more), b"a")
+        client.set(b"k" * 248, b"fits")
+        self.check(client, b"k" * 249)
+
+    def test_beside_a_namespace_that_hides_them(self):
+        keys = KeyFile()
+        more = f'[keys]\nfile = "{keys.path}"\n[pools.main]\nnodes = ["{self.memcached().address}"]\n[[namespaces]]\n' \
+               'prefix = ""\n[[namespaces]]\nprefix = "s:"\nseal = "require"\nblind_keys = true\n'
+        client = self.client(self.proxy(config=more))
+        client.set(b"s:" + b"k" * 1000, b"fits")
+        self.check(client, b"k" * 251)
+
+
 class Recognised(Access):
     def test_networks_and_users_of_this_host(self):
         folder = tempfile.TemporaryDirectory()

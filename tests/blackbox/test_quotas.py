@@ -1,4 +1,5 @@
 """What an identity may have at most: requests, bytes, connections, negative answers."""
+import re
 import select
 import unittest
 
@@ -14,6 +15,22 @@ class Quotas(Access):
         client = self.client(self.start('requests_per_second = 1\nburst = "3s"'), b"app")
         client.send(b"set a 0 0 1\r\nx\r\n" + b"get a\r\n" * 3 + b"set a 0 0 1\r\ny\r\nset a 0 0 1 noreply\r\nz\r\nget a\r\nmn\r\n")
         self.assertEqual(client.until(b"MN\r\n"), b"STORED\r\n" + b"VALUE a 0 1\r\nx\r\nEND\r\n" * 3 + LIMITED * 2 + b"MN\r\n")
+
+    def test_a_long_get_pays_for_each_key_once(self):
+        client = self.client(self.start('requests_per_second = 1\nburst = "1000s"'), b"app")
+        keys = [b"%s%d" % (b"k" * 100, n) for n in range(900)]
+        self.ask(client, b"get " + b" ".join(keys) + b"\r\n", b"END\r\n")
+        self.ask(client, b"get a\r\n" * 50, b"END\r\n" * 50)
+
+    def test_a_get_without_end_is_ended(self):
+        proxy = self.start('requests_per_second = 1\nburst = "100s"')
+        client = self.client(proxy, b"app")
+        client.send(b"get " + b"".join(b"some_key%d " % n for n in range(5000)) + b"x\r\nversion\r\n")
+        self.assertEqual(client.line(), LIMITED)
+        self.assertTrue(client.line().startswith(b"VERSION "))
+        with self.wire(proxy.nodes[0]) as node:
+            looked = int(re.search(rb"get_misses (\d+)", node.command(b"stats\r\n"))[1])
+        self.assertTrue(90 <= looked <= 110, looked)
 
     def test_bytes(self):
         client = self.client(self.start('bytes_per_second = 1000\nburst = "1s"'), b"app")

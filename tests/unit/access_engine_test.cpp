@@ -204,7 +204,7 @@ TEST_CASE("keys of two owners never meet, and each sees its own names") {
     CHECK(world.ask("set two/k 0 0 1\r\nx\r\n", 2) == kDenied);
     CHECK(world.ask("mg dHdvL2s= b v\r\n", 2) == kDenied);
     CHECK(world.ask("get two/k\r\n", 0) == "END\r\n");
-    CHECK(world.ask("set " + std::string(247, 'x') + " 0 0 1\r\n", 0) ==
+    CHECK(world.ask("set " + std::string(247, 'x') + " 0 0 1\r\nx\r\n", 0) ==
           "CLIENT_ERROR bad command line format\r\n");
     CHECK(world.ask("get " + std::string(246, 'x') + "\r\n", 0) == "END\r\n");
     CHECK(world.ask("flush_all\r\n", 0) == kDenied);
