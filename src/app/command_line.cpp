@@ -82,7 +82,7 @@ keygen: prints a key file, to be kept with mode 0600 (umask 077)
 keys: prints the id and role of each master key of a file, as stats keys does
 
 passwd: prints a line for the file of users, with a salted hash of the password in standard
-  input's first line
+  input's first line; at a terminal it asks, and shows nothing of what is typed
   --iterations N      how much work it is to try a password, 1000 to 10000000 (default: 600000)
   USER                the name that clients give
 

@@ -1,6 +1,8 @@
 #include "app/passwd_command.hpp"
 
 #include <fmt/format.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include <istream>
 #include <ostream>
@@ -10,10 +12,42 @@
 
 namespace tokenring {
 
+namespace {
+
+// Where standard input is a terminal: asks there, and shows nothing of what is typed.
+class QuietTerminal {
+ public:
+  explicit QuietTerminal(std::ostream& prompts)
+      : prompts_(prompts), is_quiet_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
+    if (!is_quiet_) return;
+    termios quiet = before_;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    prompts_ << "password: " << std::flush;
+  }
+  ~QuietTerminal() {
+    if (!is_quiet_) return;
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+    prompts_ << '\n';
+  }
+  QuietTerminal(const QuietTerminal&) = delete;
+  QuietTerminal& operator=(const QuietTerminal&) = delete;
+
+ private:
+  std::ostream& prompts_;
+  termios before_{};
+  bool is_quiet_;
+};
+
+}  // namespace
+
 int make_password_line(const PasswdOptions& options, Entropy& entropy, std::istream& in,
                        std::ostream& out, std::ostream& errors) {
   std::string password;
-  std::getline(in, password);
+  {
+    const QuietTerminal quiet(errors);
+    std::getline(in, password);
+  }
   if (password.ends_with('\r')) password.pop_back();
   const auto fail = [&](std::string_view what) {
     wipe(password.data(), password.size());

@@ -14,7 +14,8 @@ struct PasswdOptions {
   std::uint32_t iterations = PasswordHash::kIterationsDefault;
 };
 
-// Takes the first line of `in` as the password. Returns the process's exit code.
+// Takes the first line of `in`, standard input, as the password; asks for it where that is a
+// terminal. Returns the process's exit code.
 int make_password_line(const PasswdOptions& options, Entropy& entropy, std::istream& in,
                        std::ostream& out, std::ostream& errors);
 

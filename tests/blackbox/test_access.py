@@ -1,12 +1,13 @@
 """Who a client is and what it may: logins as memcached -Y has them, rights, keys of one's own."""
 import os
+import pty
 import random
 import subprocess
 import tempfile
 import unittest
 
 from guarded import DENIED, FAILED, UNKNOWN, Access, login, passwd
-from harness import BINARY, SLOW, Wire, free_port
+from harness import BINARY, SLOW, TIMEOUT, Wire, free_port
 from sealed import KeyFile
 
 class Logins(Access):
@@ -137,6 +138,29 @@ class Logins(Access):
         self.assertEqual(fast.until(b"END\r\n"), b"STORED\r\nEND\r\n")
         gone.close()
         self.assertEqual(slow_one.until(b"END\r\n"), b"STORED\r\nEND\r\n")
+
+
+class Passwd(Access):
+    def test_a_terminal_shows_nothing_of_it(self):
+        try:
+            master, slave = pty.openpty()
+        except OSError:
+            self.skipTest("no terminal can be had: is /dev/pts mounted?")
+        self.addCleanup(os.close, master)
+        child = subprocess.Popen([BINARY, "passwd", "--iterations", "1000", "app"], stdin=slave, stderr=slave, stdout=subprocess.PIPE)
+        shown = b""
+        while b"password: " not in shown:
+            shown += os.read(master, 100)
+        os.write(master, b"pw\n")
+        line = child.communicate(timeout=TIMEOUT)[0].decode()
+        os.close(slave)
+        try:
+            while more := os.read(master, 100):
+                shown += more
+        except OSError:
+            pass  # Its end.
+        self.assertEqual((child.returncode, shown.strip()), (0, b"password:"))
+        self.client(self.guarded([], self.file(line), '[[identities]]\nname = "app"\n'), b"app")
 
 
 class Rights(Access):
