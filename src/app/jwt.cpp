@@ -39,6 +39,13 @@ bool is_compact(std::string_view token) {
          is_coded(token.substr(first + 1, last - first - 1)) && is_coded(token.substr(last + 1));
 }
 
+// RFC 7518, 6.2.1.1; others are registered beside these, and sign nothing here.
+bool is_known_curve(std::string_view name) {
+  return name == "P-256" || name == "P-384" || name == "P-521";
+}
+
+constexpr std::size_t kModulusDigitsMin = 342;  // Base64 of 2048 bits.
+
 // What is no string is none that is known here.
 std::string word_in(const nlohmann::json& object, const char* name, const char* otherwise) {
   const auto found = object.find(name);
@@ -68,6 +75,9 @@ Result<JwkSet, std::string> JwkSet::parse(std::string_view text) {
     if (!entry.is_object()) return unexpected(std::string("has a key that is no object"));
     const std::string kind = word_in(entry, "kty", "");
     if ((kind != "RSA" && kind != "EC") || word_in(entry, "use", "sig") != "sig") continue;
+    if (kind == "EC" && !is_known_curve(word_in(entry, "crv", ""))) continue;
+    if (kind == "RSA" && word_in(entry, "n", "").size() < kModulusDigitsMin)
+      return unexpected(std::string("has an RSA key of fewer than 2048 bits (RFC 7518, 3.3)"));
     // What is private has no place here, and is not read.
     nlohmann::json known;
     for (const char* const name : {"kty", "kid", "crv"})

@@ -42,6 +42,7 @@ class Issuer:
         r, e = self.rsa.public_key().public_numbers(), self.ec.public_key().public_numbers()
         return {"keys": [{"kty": "RSA", "kid": "r", "use": "sig", "n": number(r.n), "e": number(r.e)},
                          {"kty": "EC", "kid": "e", "crv": "P-256", "x": coded(e.x.to_bytes(32, "big")), "y": coded(e.y.to_bytes(32, "big"))},
+                         {"kty": "EC", "kid": "k", "crv": "secp256k1", "x": coded(b"x" * 32), "y": coded(b"y" * 32)},
                          {"kty": "oct", "kid": "s", "k": coded(b"secret" * 8)}]}
 
     def token(self, alg="RS256", kid="r", key=None, crit=None, **claims):

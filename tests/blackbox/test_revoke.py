@@ -6,7 +6,7 @@ import time
 import unittest
 
 from harness import BINARY, TIMEOUT, free_port
-from revoking import AUDIENCE, ISSUER, REVOKED, RevokeCase
+from revoking import AUDIENCE, ISSUER, REVOKED, RevokeCase, number
 from sealed import SPACE, envelope
 
 try:
@@ -181,7 +181,8 @@ class Revoke(RevokeCase):
             self.assertEqual(self.event(token), 400, token[:60])
         self.assertEqual(self.client.get(key), b"v")
         # A reload brings other keys, and a file that is none changes nothing.
-        for text, code in (("{}", 1), (json.dumps({"keys": []}), 1), (json.dumps(self.issuer.jwks()), 0)):
+        short = {"kty": "RSA", "n": number((1 << 1024) - 1), "e": "AQAB"}
+        for text, code in (("{}", 1), (json.dumps({"keys": []}), 1), (json.dumps({"keys": [short]}), 1), (json.dumps(self.issuer.jwks()), 0)):
             self.written("jwks.json", text, 0o644)
             done = subprocess.run([BINARY, "reload", "--listen", self.front.address], capture_output=True, text=True, timeout=30, check=False)
             self.assertEqual(done.returncode, code, done.stderr)
