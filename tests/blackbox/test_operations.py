@@ -117,8 +117,8 @@ class Unit(Case):
         self.assertRegex(read("conf", "systemd", "tokenring.sysusers"), rf"(?m)^u {user} ")
 
 
+@unittest.skipIf(SLOW > 1, "sanitizers take far more addresses")
 class Addresses(Case):
-    @unittest.skipIf(SLOW > 1, "sanitizers take far more addresses")
     def test_serves_where_addresses_are_few(self):
         proxy = self.proxy((), "--workers", "2", wrapper=("prlimit", "--as=2147483648"))
         value = b"VALUE a 0 1\r\nb\r\n"

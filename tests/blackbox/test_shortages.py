@@ -94,6 +94,7 @@ class Memory(Case):
         self.assertEqual(wire.get(b"a"), None)
 
 
+@unittest.skipIf(SLOW > 1, "sanitizers need descriptors for their own checks")
 @unittest.skipIf(envelope is None, "needs python3-cryptography")
 class Descriptors(SealedCase):
     def test_no_descriptor_at_the_first_question(self):
