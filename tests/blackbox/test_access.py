@@ -2,6 +2,7 @@
 import os
 import pty
 import random
+import select
 import subprocess
 import tempfile
 import unittest
@@ -150,6 +151,7 @@ class Passwd(Access):
         child = subprocess.Popen([BINARY, "passwd", "--iterations", "1000", "app"], stdin=slave, stderr=slave, stdout=subprocess.PIPE)
         shown = b""
         while b"password: " not in shown:
+            self.assertTrue(select.select([master], [], [], TIMEOUT)[0], shown)
             shown += os.read(master, 100)
         os.write(master, b"pw\n")
         line = child.communicate(timeout=TIMEOUT)[0].decode()

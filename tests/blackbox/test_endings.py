@@ -6,16 +6,14 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import BINARY, TIMEOUT, Case, eventually, free_port
-from test_names import CAN_MOUNT
+from harness import BINARY, TIMEOUT, Case, Wire, eventually, free_port
+from test_names import CAN_MOUNT, mounted
 
 
 def asked(proxy, line):
     """A connection to its control socket on which `line` was sent."""
-    wire = socket.socket(socket.AF_UNIX)
-    wire.settimeout(TIMEOUT)
-    wire.connect(f"\0tokenring/{proxy.address}")
-    wire.sendall(line)
+    wire = Wire(f"\0tokenring/{proxy.address}")
+    wire.send(line)
     return wire
 
 
@@ -25,7 +23,7 @@ class Endings(Case):
         with tempfile.TemporaryDirectory() as folder:
             # Who looks a name up waits until somebody writes, which nobody does.
             os.mkfifo(f"{folder}/hosts")
-            wrapper = ["unshare", "-m", "sh", "-c", f'mount --bind {folder}/hosts /etc/hosts && exec "$@"', "-"]
+            wrapper = mounted(f"{folder}/hosts", "/etc/hosts")
             for how in ("drain", "stop"):
                 # What is freed is overwritten, so that using it shows.
                 proxy = self.proxy((), config="", wrapper=wrapper, env={
@@ -35,7 +33,7 @@ class Endings(Case):
                 with asked(proxy, b"reload\n") as reload:
                     self.assertEqual(proxy.status()["reloads"], "0")  # By then it waits.
                     self.assertEqual(proxy.ask(how)[0], 0)
-                    self.assertEqual(reload.recv(1000), b"error: this process is ending\n")
+                    self.assertEqual(reload.until(b"\n"), b"error: this process is ending\n")
                 self.assertEqual(proxy.wait_for_end(), 0)
 
     def test_a_start_that_fails_leaves_no_file(self):

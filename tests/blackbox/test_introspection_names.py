@@ -7,7 +7,7 @@ import unittest
 
 from sealed import SPACE, nodes_line
 from test_introspection import FOREVER, RULES, IntrospectionCase
-from test_names import CAN_MOUNT
+from test_names import CAN_MOUNT, mounted
 
 
 class SlowNames(IntrospectionCase):
@@ -24,7 +24,7 @@ class SlowNames(IntrospectionCase):
         self.addCleanup(file.close)
         file.write(f"nameserver {address}\noptions timeout:30 attempts:5\n")
         file.flush()
-        return ["unshare", "-m", "sh", "-c", f'mount --bind {file.name} /etc/resolv.conf && exec "$@"', "-"]
+        return mounted(file.name, "/etc/resolv.conf")
 
     @unittest.skipUnless(CAN_MOUNT and os.path.exists("/etc/resolv.conf"), "needs an /etc/resolv.conf of its own")
     def test_a_name_that_nobody_looks_up(self):

@@ -10,6 +10,11 @@ from harness import BINARY, SERVER_ERROR, TIMEOUT, Case, Process, Wire, eventual
 CAN_MOUNT = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
 
 
+def mounted(path, place):
+    """A command that starts a process's, for which the file at `place` is this one."""
+    return ["unshare", "-m", "sh", "-c", f'mount --bind {path} {place} && exec "$@"', "-"]
+
+
 class NodeAt(Process):
     """A memcached on another loopback address."""
 
@@ -50,7 +55,7 @@ class Names(Nodes):
 
     @property
     def wrapper(self):
-        return ["unshare", "-m", "sh", "-c", f'mount --bind {self.hosts.name} /etc/hosts && exec "$@"', "-"]
+        return mounted(self.hosts.name, "/etc/hosts")
 
     def proxy_of(self, node, **more):
         return self.proxy((), config=f'[pools.main]\nresolve_every = "1s"\nconnect_timeout = "200ms"\nnodes = [{node}]\n',

@@ -1,6 +1,5 @@
 """Revocations that have to wait: for a worker, for each other, for a process that ends."""
 import os
-import resource
 import select
 import threading
 import time
@@ -10,6 +9,7 @@ from harness import TIMEOUT, eventually, free_port
 from revoking import RULES, RevokeCase
 from sealed import SPACE, envelope
 from test_endings import asked
+from test_shortages import addresses
 
 USER42 = {"namespace": SPACE.decode(), "group": "user42"}
 
@@ -69,34 +69,29 @@ class Waits(RevokeCase):
         at_port.start()
         eventually(lambda: self.front.status().get("connections") == "3", what="both wait")
         self.assertEqual(self.front.ask("stop")[0], 0)
-        self.assertIn(b"this process is ending", waiting.recv(1000))
+        self.assertIn(b"this process is ending", waiting.until(b"\n"))
         at_port.join()
         self.assertEqual(self.front.wait_for_end(), 0)
 
     def test_others_do_not_wait_for_it(self):
         self.start_slow()
-        waiting = [asked(self.front, b"revoke sess:{user%d}\n" % n) for n in range(13)]
+        waiting = {wire.socket: wire for wire in (asked(self.front, b"revoke sess:{user%d}\n" % n) for n in range(13))}
         [refused], _, _ = select.select(waiting, [], [], TIMEOUT)
-        self.assertEqual(refused.recv(1000), b"error: too many revocations are under way\n")
-        waiting.remove(refused)
+        self.assertEqual(waiting.pop(refused).until(b"\n"), b"error: too many revocations are under way\n")
         self.assertEqual(self.front.status()["state"], "serving")
         self.assertEqual(select.select(waiting, [], [], 0)[0], [])
         self.node.thaw()
-        for wire in waiting:
-            self.assertEqual(wire.recv(1000), b"ok: revoked\n")
+        for wire in waiting.values():
+            self.assertEqual(wire.until(b"\n"), b"ok: revoked\n")
 
     def test_without_a_thread_it_is_refused(self):
         self.start()
         key = self.fill()
-        limits = resource.prlimit(self.front.pid, resource.RLIMIT_AS)
-        # No room for a stack, and enough for all else.
-        resource.prlimit(self.front.pid, resource.RLIMIT_AS,
-                         (self.front.memory_kib("VmSize") * 1024 + (1 << 20), limits[1]))
-        code, _, errors = self.tokenring("revoke", "sess:{user42}")
-        self.assertEqual(code, 1)
-        self.assertIn("error: not revoked: Resource temporarily unavailable", errors)
-        self.assertEqual(self.client.get(key), b"v")
-        resource.prlimit(self.front.pid, resource.RLIMIT_AS, limits)
+        with addresses(self.front, 1):  # No room for a stack, and enough for all else.
+            code, _, errors = self.tokenring("revoke", "sess:{user42}")
+            self.assertEqual(code, 1)
+            self.assertIn("error: not revoked: Resource temporarily unavailable", errors)
+            self.assertEqual(self.client.get(key), b"v")
         self.assertEqual(self.tokenring("revoke", "sess:{user42}")[:2], (0, "ok: revoked\n"))
         self.assertIsNone(self.client.get(key))
 
