@@ -1,9 +1,9 @@
 // [introspection.NAME]: who is asked of tokens that are not there; its keys, and which namespaces
 // may name it.
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include "app/address.hpp"
 #include "app/config_draft.hpp"
 #include "app/config_rows.hpp"
 
@@ -24,9 +24,8 @@ constexpr std::string_view kUrlForm = "a URL such as \"https://auth.example.com/
 
 // Whether tokens and secrets may go there as they are: they do not leave this host.
 bool is_this_host(std::string_view host) {
-  if (host == "localhost" || host == "[::1]") return true;
-  in_addr address{};
-  return host.starts_with("127.") && ::inet_pton(AF_INET, std::string(host).c_str(), &address) == 1;
+  return host == "localhost" || host == "[::1]" ||
+         is_local(Address{.host = std::string(host), .path = {}});
 }
 
 // Of "HOST[:PORT][/PATH...]"; a HOST in brackets with them.

@@ -183,7 +183,7 @@ class Engine {
   [[nodiscard]] bool is_within_rate(const Request& request) noexcept;
   void refuse_over_rate(Client& client, ClientId id, const Request& request) noexcept;
   void charge_bytes(const Client& client, std::size_t n) noexcept;
-  void charge_keys(std::uint64_t n) noexcept;
+  void tell_over_rate(ClientId id, Command command) noexcept;
   // For what is counted together with other workers.
   [[nodiscard]] Instant shared_now() const noexcept { return {now_.instant.ns + lag_ns_}; }
   [[nodiscard]] std::string_view own_key(std::string_view item_key) noexcept;

@@ -42,13 +42,15 @@ bool is_hidden(const Request& request) {
 bool Engine::is_within_rate(const Request& request) noexcept {
   if (is_free(request)) return true;
   const bool open = who_->is_within_rate(shared_now());
-  if (open) charge_keys(count_keys(request));
+  const std::uint64_t per_second = who_->quota.requests_per_second;
+  if (open && per_second > 0)
+    who_->use->requests.take(count_keys(request), per_second, shared_now());
   return open;
 }
 
-void Engine::charge_keys(std::uint64_t n) noexcept {
-  if (who_->quota.requests_per_second > 0)
-    who_->use->requests.take(n, who_->quota.requests_per_second, shared_now());
+void Engine::tell_over_rate(ClientId id, Command command) noexcept {
+  count(Counter::kRateLimited);
+  tell_access(AccessEvent::Kind::kRateLimited, id, command);
 }
 
 void Engine::charge_bytes(const Client& client, std::size_t n) noexcept {
@@ -59,8 +61,7 @@ void Engine::charge_bytes(const Client& client, std::size_t n) noexcept {
 
 // What belongs to the request is dropped, so that the next one is met.
 void Engine::refuse_over_rate(Client& client, ClientId id, const Request& request) noexcept {
-  count(Counter::kRateLimited);
-  tell_access(AccessEvent::Kind::kRateLimited, id, request.command);
+  tell_over_rate(id, request.command);
   if (!is_hidden(request)) answer(client, id, line_of(WireError::kRateLimited));
   client.swallow_value_of(request);
 }

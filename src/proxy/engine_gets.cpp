@@ -45,15 +45,14 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
   const bool ends = stop != std::string_view::npos && rest[stop] != ' ';
   if (ends && key.ends_with('\r')) key.remove_suffix(1);
   const bool too_long = is_too_long(key, key);
-  const bool too_many =
-      who_ != nullptr && !key.empty() && !too_long && !who_->is_within_rate(shared_now());
-  const bool breaks = too_long || too_many;
 
   Request request;
   request.command = client.stream_command;
   request.has_ttl = request.command == Command::kGat || request.command == Command::kGats;
   request.exptime = client.stream_exptime;
   request.wants_value = true;
+  const bool too_many = who_ != nullptr && !key.empty() && !too_long && !is_within_rate(request);
+  const bool breaks = too_long || too_many;
   if (!key.empty() || ends || too_long) {
     // The line's end has a slot of its own where it has no key: it carries END, or the error.
     const bool is_key = !key.empty() && !breaks;
@@ -66,14 +65,10 @@ std::size_t Engine::serve_keys(Client& client, ClientId id, std::string_view in)
     client.stream_began = true;
     if (is_key) {
       count(request.touches() ? Counter::kCmdTouch : Counter::kCmdGet);
-      if (who_ != nullptr) charge_keys(1);
       request.key = request.item_key = key;
       serve_key(id, request, index);
     } else if (breaks) {
-      if (too_many) {
-        count(Counter::kRateLimited);
-        tell_access(AccessEvent::Kind::kRateLimited, id, request.command);
-      }
+      if (too_many) tell_over_rate(id, request.command);
       slot.miss_on_failure = false;
       fail(index, too_long ? WireError::kBadLine : WireError::kRateLimited);
     } else {
