@@ -13,6 +13,9 @@ from harness import TIMEOUT, Wire
 # What README.md names for nodes that fail, and for too much in flight.
 ALLOWED = re.compile(rb"SERVER_ERROR (node is down|connection to node lost|node timed out|"
                      rb"bad reply from node|node refused the request|too many requests in flight)")
+# What libmemcached says of a connection that was closed, by where it noticed: FAILURE (1), CONNECTION_FAILURE,
+# WRITE_FAILURE (5), UNKNOWN_READ_FAILURE (7), ERRNO (26), SERVER_MARKED_DEAD (35), SERVER_TEMPORARILY_DISABLED (47).
+ENDED = re.compile(r"error (1|3|5|7|26|35|47) from ")
 FLAGS = (b"0", b"64")  # Of libraries, and of raw sockets. To pylibmc neither means anything but bytes.
 KEYS = 12
 SIZES = (0, 5, 60, 400, 3000, 20_000)  # The last is moved and not copied on its way.
@@ -243,8 +246,9 @@ class PylibmcSoaker(Soaker):
                 except pylibmc.ServerError:  # It keeps no text.
                     self.answers += 1
                     self.failures += 1
-                except (pylibmc.ConnectionError, pylibmc.UnknownReadFailure, pylibmc.ServerDead,
-                        pylibmc.ServerDown) as error:
+                except pylibmc.Error as error:
+                    if not ENDED.match(str(error)):
+                        raise
                     raise ConnectionError from error
         finally:
             client.disconnect_all()
