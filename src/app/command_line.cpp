@@ -20,7 +20,7 @@ usage:
   tokenring where [-c FILE] [--nodes A,B,...] [--exptime N] [--reference] KEY...
   tokenring reload|drain|stop|status [-c FILE] [--listen ADDR ...]
   tokenring revoke [-c FILE] [--listen ADDR ...] KEY
-  tokenring top [-c FILE] [--admin ADDR] [--token-file FILE] [--once] [--interval S]
+  tokenring top [-c FILE] [--admin ADDR] [--token-file FILE] [--ca FILE] [--once] [--interval S]
   tokenring import [--pool NAME] FILE
   tokenring keygen [--master]
   tokenring keys FILE
@@ -69,6 +69,8 @@ top: shows nodes, namespaces and recent trouble of a process in the terminal; q 
   --admin ADDR        its admin port: an address, or a port of 127.0.0.1 (default: the file's
                       admin.listen)
   --token-file FILE   the token that the port asks for (default: the file's admin.token_file)
+  --ca FILE           the port speaks TLS, and these may have signed its certificate, which is for
+                      its host (default: by the file's admin.tls, the very certificate of that)
   --once              print it once and end; so without a terminal
   --interval S        seconds between two readings, of which rates are told, 0.1 to 60 (default: 2)
 
@@ -174,6 +176,7 @@ struct Parser {
     add_once(*top, "-c,--config", line.config_file);
     add_once(*top, "--admin", line.top.admin);
     add_once(*top, "--token-file", line.top.token_file);
+    add_once(*top, "--ca", line.top.authorities);
     top->add_flag("--once", line.top.once);
     add_once(*top, "--interval", line.top.interval_s)->check(CLI::Range(0.1, 60.0));
   }

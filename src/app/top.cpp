@@ -10,13 +10,16 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <optional>
 #include <thread>
 
 #include "app/address.hpp"
 #include "app/admin_token.hpp"
+#include "app/read_file.hpp"
 #include "app/top_view.hpp"
 #include "io/socket.hpp"
+#include "io/tls.hpp"
 
 namespace tokenring {
 
@@ -25,6 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kAnswerBytesMax = std::size_t{16} << 20;
+constexpr std::size_t kCertificateBytesMax = std::size_t{1} << 20;
 constexpr int kAnswerSeconds = 5;
 
 // Where to connect for what listens there.
@@ -33,26 +37,50 @@ std::string reachable(std::string host) {
   return host == "::" ? "::1" : host;
 }
 
+// Whom to believe that it is the admin port, where that has TLS.
+struct Trust {
+  std::string file;  // PEM: who signed its certificate, or that itself. Empty: it has no TLS.
+  bool names_host = false;  // Whether the certificate must be for the host, too.
+};
+
 // The admin port of a process.
 class Source {
  public:
-  Source(const Address& address, std::string token)
-      : client_(address.kind == Address::Kind::kUnix ? address.path : reachable(address.host),
-                address.kind == Address::Kind::kUnix ? 80 : address.port) {
-    if (address.kind == Address::Kind::kUnix) client_.set_address_family(AF_UNIX);
-    client_.set_connection_timeout(kAnswerSeconds);
-    client_.set_read_timeout(kAnswerSeconds);
+  Source(const Address& address, std::string token, bool has_tls) {
+    const bool is_unix = address.kind == Address::Kind::kUnix;
+    host_ = is_unix ? address.path : reachable(address.host);
+    const int port = is_unix ? 80 : address.port;
+    if (has_tls) {
+      auto client = std::make_unique<httplib::SSLClient>(host_, port);
+      tls_ = client->ssl_context();
+      client_ = std::move(client);
+      client_->enable_server_certificate_verification(false);  // See check_peers().
+    } else {
+      client_ = std::make_unique<httplib::ClientImpl>(host_, port);
+    }
+    if (is_unix) client_->set_address_family(AF_UNIX);
+    client_->set_connection_timeout(kAnswerSeconds);
+    client_->set_read_timeout(kAnswerSeconds);
     headers_.emplace("Host", "localhost");
     if (!token.empty()) headers_.emplace("Authorization", "Bearer " + token);
   }
 
+  // REQUIRES: it has TLS. What is wrong with the file; empty: nothing.
+  [[nodiscard]] std::string trust(const Trust& trust) {
+    std::string certificates;
+    if (const int error = read_file(trust.file, kCertificateBytesMax, certificates); error != 0)
+      return fmt::format("cannot read: {}", std::strerror(error));
+    return check_peers(tls_, certificates, trust.names_host ? host_ : std::string());
+  }
+
   Result<StatusReading, std::string> read() {
     std::string body;
-    const auto answer = client_.Get("/status.json", headers_, [&](const char* data, std::size_t n) {
-      body.append(data, n);
-      return body.size() <= kAnswerBytesMax;
-    });
-    if (!answer) return unexpected(std::string("nobody answers"));
+    const auto answer =
+        client_->Get("/status.json", headers_, [&](const char* data, std::size_t n) {
+          body.append(data, n);
+          return body.size() <= kAnswerBytesMax;
+        });
+    if (!answer) return unexpected(why_none(answer.error()));
     if (answer->status == 401)
       return unexpected(std::string("it asks for a token; give --token-file"));
     if (answer->status != 200)
@@ -61,7 +89,17 @@ class Source {
   }
 
  private:
-  httplib::Client client_;
+  [[nodiscard]] std::string why_none(httplib::Error error) const {
+    if (error == httplib::Error::Connection) return "nobody answers";
+    if (error == httplib::Error::SSLConnection)
+      return "there is no TLS, or its certificate is not the one to be believed";
+    if (tls_ != nullptr) return "it ends the connection; does it ask for a certificate?";
+    return "what answers there is no admin port, or one with TLS, which needs --ca";
+  }
+
+  std::string host_;
+  std::unique_ptr<httplib::ClientImpl> client_;
+  ssl_ctx_st* tls_ = nullptr;
   httplib::Headers headers_;
 };
 
@@ -180,6 +218,14 @@ void run_screen(Source& source, Readings& readings, Clock::duration interval) {
   }
 }
 
+// What --ca says; else, for the port that the file names, the certificate that the file gives it.
+Trust whom_to_trust(const TopOptions& options, const Config& config) {
+  if (!options.authorities.empty()) return {.file = options.authorities, .names_host = true};
+  const TlsConfig* const own =
+      options.admin.empty() ? tls_named(config, config.admin.tls) : nullptr;
+  return own == nullptr ? Trust() : Trust{.file = own->certificate.path};
+}
+
 }  // namespace
 
 int top(const TopOptions& options, const Config& config, std::ostream& out, std::ostream& errors) {
@@ -199,7 +245,11 @@ int top(const TopOptions& options, const Config& config, std::ostream& out, std:
   const auto token = read_admin_token(known);
   if (!token) return fail(token.error());
 
-  Source source(*address, *token);
+  const Trust trust = whom_to_trust(options, config);
+  Source source(*address, *token, !trust.file.empty());
+  if (!trust.file.empty())
+    if (const std::string problem = source.trust(trust); !problem.empty())
+      return fail(fmt::format("{}: {}", trust.file, problem));
   Readings readings;
   auto reading = source.read();
   if (!reading) return fail(fmt::format("{}: {}", place, reading.error()));

@@ -10,10 +10,11 @@
 namespace tokenring {
 
 struct TopOptions {
-  std::string admin;       // Where the admin port is; empty: where the file says.
-  std::string token_file;  // Empty: the file's.
-  bool once = false;       // Print one screen and end.
-  double interval_s = 2;   // Between two readings.
+  std::string admin;        // Where the admin port is; empty: where the file says.
+  std::string token_file;   // Empty: the file's.
+  std::string authorities;  // PEM of who may have signed its certificate; empty: by the file.
+  bool once = false;        // Print one screen and end.
+  double interval_s = 2;    // Between two readings.
 };
 
 // Returns the exit code: 1, and a line on `errors`, where nobody answers at the start. Without a

@@ -204,6 +204,18 @@ ssl_session_st* TlsContext::take_session(const std::string& place) const noexcep
   return session;
 }
 
+std::string check_peers(SSL_CTX* context, std::string_view ca, const std::string& host) {
+  if (ca.empty()) return "holds no certificate; give one in PEM";  // And not the system's.
+  if (const Failure failure = trust(context, {.is_server = false, .ca = ca})) return failure->text;
+  X509_VERIFY_PARAM* const param = ::SSL_CTX_get0_param(context);
+  if (!host.empty() && ::X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) != 1 &&
+      ::X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size()) != 1)
+    return with_cause("cannot be used");
+  ::ERR_clear_error();
+  ::SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  return {};
+}
+
 std::string tls_error_text() {
   const unsigned long error = ::ERR_peek_last_error();
   ::ERR_clear_error();

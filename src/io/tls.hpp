@@ -74,6 +74,12 @@ class TlsContext {
   mutable std::map<std::string, ssl_session_st*, std::less<>> sessions_;
 };
 
+// Has a client's context that a library made check its peers: their certificates are of `ca`, or
+// among them, and for `host`, a name or an IP address; empty: for anything. What is wrong with
+// `ca`; empty: nothing.
+[[nodiscard]] std::string check_peers(ssl_ctx_st* context, std::string_view ca,
+                                      const std::string& host);
+
 // What OpenSSL noted as the cause of the last failure in this thread, in a few words; clears it.
 [[nodiscard]] std::string tls_error_text();
 

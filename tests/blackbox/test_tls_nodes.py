@@ -7,7 +7,7 @@ import threading
 import unittest
 
 from certificates import DAY, Authority
-from harness import WORKERS, TIMEOUT, eventually, free_port
+from harness import BINARY, WORKERS, TIMEOUT, eventually, free_port
 from scrape import exchange
 from test_tls import TlsCase, table
 
@@ -189,8 +189,8 @@ class AdminPort(TlsCase):
     def start(self, more="", **keys):
         port = free_port()
         config = f'[admin]\nlisten = {port}\ntls = "front"\n{more}\n' + self.front(**keys)
-        proxy = self.proxy((), config=config)
-        proxy.wait_for_control()
+        self.server = self.proxy((), config=config)
+        self.server.wait_for_control()
         return port
 
     def get(self, port, path, context=None, headers=""):
@@ -218,6 +218,30 @@ class AdminPort(TlsCase):
         self.assertEqual(self.get(port, "/metrics")[0], 401)
         self.assertEqual(self.get(port, "/metrics", headers="Authorization: Bearer a-token-of-this-test\r\n")[0], 200)
         self.assertEqual(self.get(port, "/metrics", self.authority.context(clients.issue("ops")))[0], 200)
+
+    def top(self, *arguments):
+        """(exit code, errors)"""
+        done = subprocess.run([BINARY, "top", *arguments, "--once", "--interval", "0.1"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=12 * TIMEOUT, check=False)
+        self.assertEqual(bool(done.stdout), done.returncode == 0)
+        return done.returncode, done.stderr
+
+    def test_top_believes_whom_it_is_told_to(self):
+        port = self.start()
+        place = f"127.0.0.1:{port}"
+        self.assertEqual(self.top("--admin", place, "--ca", self.authority.file), (0, ""))
+        # The very certificate that the file names, whatever it is for.
+        elsewhere = f"127.0.0.1:{self.start(pair=self.authority.issue('elsewhere', 'DNS:elsewhere.example'))}"
+        file = self.server.config_file.name
+        self.assertEqual(self.top("-c", file), (0, ""))
+        stranger = Authority(self, "stranger").file
+        refused = "there is no TLS, or its certificate is not the one to be believed"
+        for arguments, complaint in (
+                (("--admin", place), f"{place}: what answers there is no admin port, or one with TLS, which needs --ca"),
+                (("--admin", place, "--ca", stranger), f"{place}: {refused}"),
+                (("--admin", elsewhere, "--ca", self.authority.file), f"{elsewhere}: {refused}"),
+                (("--admin", place, "--ca", file), f"{file}: holds no certificate; give one in PEM")):
+            self.assertEqual(self.top(*arguments), (1, f"tokenring: {complaint}\n"))
 
 
 if __name__ == "__main__":
