@@ -30,7 +30,9 @@ class Admin {
   Admin(const CounterBoard& board, std::int64_t started_s, Delete remove, Audit audit);
 
   // Once, and again after it failed.
-  [[nodiscard]] std::error_code listen(const Endpoint& endpoint) { return port_.listen(endpoint); }
+  [[nodiscard]] std::error_code listen(const Endpoint& endpoint, std::optional<mode_t> mode) {
+    return port_.listen(endpoint, mode);
+  }
   // From the control thread; holds for requests from now on. `token`: empty: none is asked for.
   void tell(ProcessState state, std::string token,
             std::shared_ptr<const SignedRevocation> revocation);

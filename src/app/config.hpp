@@ -43,10 +43,11 @@ struct KeySource {
 
 // The port for operators' programs.
 struct AdminConfig {
-  std::string listen;      // Fits parse_listen_address(); empty: there is none.
-  std::string token_file;  // Empty: none is asked for. Else see admin_token.hpp.
-  std::string token_at;    // As KeySource::at.
-  std::string tls;         // As ListenOptions::tls.
+  std::string listen;                 // Fits parse_listen_address(); empty: there is none.
+  std::string token_file;             // Empty: none is asked for. Else see admin_token.hpp.
+  std::string token_at;               // As KeySource::at.
+  std::string tls;                    // As ListenOptions::tls.
+  std::optional<std::uint32_t> mode;  // As ListenOptions::mode.
 };
 
 // [tls.NAME]: what is shown to others and asked of them, on either side.
@@ -73,6 +74,8 @@ struct TlsConfig {
 struct ListenOptions {
   bool identify = false;  // Who they are is asked, and what no identity may do is denied.
   std::string tls = {};   // The name of one of Config::tls; empty: plain.
+  // Of a unix socket's file; none: by the umask.
+  std::optional<std::uint32_t> mode = {};
   friend bool operator==(const ListenOptions&, const ListenOptions&) = default;
 };
 

@@ -48,6 +48,11 @@ constexpr std::array kAdminRows{
                                            .name = draft.config.admin.tls,
                                            .is_server = true});
                }},
+    Row<Draft>{"mode",
+               [](const Value& value, Draft& draft) {
+                 draft.admin_mode_at = value.position();
+                 draft.config.admin.mode = read_mode(value);
+               }},
 };
 
 }  // namespace
@@ -66,6 +71,8 @@ void check_admin(const Draft& draft, Errors& errors) {
   const auto add = [&](std::string_view message) {
     errors.add(draft.admin_listen_at, "admin.listen", message);
   };
+  if (admin.mode && !admin.listen.starts_with("unix:"))
+    errors.add(draft.admin_mode_at, "admin.mode", kModeIsForUnix);
   if (admin.listen.empty()) {
     if (!admin.token_file.empty() && draft.admin_listen_at == Position{})
       errors.add(draft.token_file_at, "admin.token_file", "has no effect without listen");

@@ -106,6 +106,7 @@ struct Draft {
   Position flush_all_at;
   Position admin_listen_at;
   Position token_file_at;
+  Position admin_mode_at;
   Position audit_file_at;
   Position revocation_at;
   Position revocation_namespaces_at;
@@ -120,6 +121,9 @@ struct Draft {
 };
 
 inline constexpr std::string_view kListenForm = "an address such as \"127.0.0.1:11211\"";
+inline constexpr std::string_view kModeIsForUnix = "is for unix:/PATH only; leave it out";
+// Octal digits, as chmod has them.
+[[nodiscard]] std::optional<std::uint32_t> read_mode(const Value& value);
 
 // Fills in what the document says, each value sound in itself.
 void read_draft(const toml::table& document, Draft& draft, Errors& errors);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "app/address.hpp"
 #include "app/config_draft.hpp"
@@ -21,6 +22,7 @@ struct ListenDraft {
   Position address_at;
   ListenOptions options;
   Position tls_at;
+  Position mode_at;
 };
 
 void read_address(const Value& value, ListenDraft& draft) {
@@ -44,9 +46,26 @@ constexpr std::array kListenRows{
                        draft.tls_at = value.position();
                        take(value.text(), draft.options.tls);
                      }},
+    Row<ListenDraft>{"mode",
+                     [](const Value& value, ListenDraft& draft) {
+                       draft.mode_at = value.position();
+                       draft.options.mode = read_mode(value);
+                     }},
 };
 
 }  // namespace
+
+std::optional<std::uint32_t> read_mode(const Value& value) {
+  constexpr std::uint32_t kMax = 0777;
+  const std::optional<std::string> text = value.text("a mode such as \"0660\"");
+  if (!text) return std::nullopt;
+  std::uint32_t mode = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), mode, 8);
+  if (error == std::errc() && end == text->data() + text->size() && mode <= kMax) return mode;
+  value.fail(
+      fmt::format("{} is no mode of a file; give octal digits such as \"0660\"", quoted(*text)));
+  return std::nullopt;
+}
 
 void read_listen(const Value& value, Draft& draft) {
   std::vector<std::string>& listen = draft.config.listen;
@@ -67,6 +86,8 @@ void read_listen(const Value& value, Draft& draft) {
                                 .name = entry.options.tls,
                                 .is_server = true});
     if (!entry.address) continue;
+    if (entry.options.mode && !entry.address->starts_with("unix:"))
+      element.errors().add(entry.mode_at, element.key() + ".mode", kModeIsForUnix);
     if (std::find(listen.begin(), listen.end(), *entry.address) != listen.end()) {
       element.fail(
           fmt::format("{} stands here twice; give each address once", quoted(*entry.address)));

@@ -106,10 +106,12 @@ std::string address(std::string_view text) {
 void take_listen(std::string_view /*key*/, const YAML::Node& value, Draft& draft) {
   const std::string_view text = value.Scalar();
   const std::size_t space = text.starts_with('/') ? text.find(' ') : std::string_view::npos;
-  draft.top.add(fmt::format("listen = {}\n", toml_string(address(text.substr(0, space)))),
+  const std::string place = toml_string(address(text.substr(0, space)));
+  if (space == std::string_view::npos)
+    return draft.top.add(fmt::format("listen = {}\n", place), value.Mark());
+  const std::string mode = toml_string(text.substr(text.find_last_of(' ') + 1));
+  draft.top.add(fmt::format("listen = [{{ address = {}, mode = {} }}]\n", place, mode),
                 value.Mark());
-  if (space != std::string_view::npos)
-    draft.note("listen", value, "the mode of a unix socket follows from the umask");
 }
 
 void take_distribution(std::string_view key, const YAML::Node& value, Draft& draft) {

@@ -22,14 +22,18 @@ std::vector<Fd> take_bound_to(const Endpoint& endpoint, std::vector<Fd>& given) 
 
 // Adds sockets until every worker has one, as far as that goes.
 void open_more(const std::string& address, const Endpoint& endpoint, std::uint32_t workers,
-               std::vector<Fd>& sockets) {
+               std::optional<mode_t> mode, std::vector<Fd>& sockets) {
+  const auto check = [&](const std::error_code& error) {
+    if (error)
+      throw std::runtime_error(fmt::format("listen: {}: {}", address, why_not_listening(error)));
+  };
   if (sockets.empty()) {
     // The first of several must not share the port with somebody else's process by accident.
-    auto first = listen_on(endpoint, false);
-    if (!first)
-      throw std::runtime_error(
-          fmt::format("listen: {}: {}", address, why_not_listening(first.error())));
+    auto first = listen_on(endpoint, false, mode);
+    if (!first) check(first.error());
     sockets.push_back(std::move(first).value());
+  } else if (mode) {
+    check(set_socket_mode(endpoint, *mode));
   }
   while (endpoint.family() != AF_UNIX && sockets.size() < workers) {
     auto next = listen_on(endpoint, true);
@@ -40,8 +44,9 @@ void open_more(const std::string& address, const Endpoint& endpoint, std::uint32
 
 }  // namespace
 
-void open_listeners(const std::vector<std::string>& addresses, std::uint32_t workers,
-                    std::vector<Fd> given, Listeners& listeners) {
+void open_listeners(const Config& config, std::uint32_t workers, std::vector<Fd> given,
+                    Listeners& listeners) {
+  const std::vector<std::string>& addresses = config.listen;
   listeners.of_worker.resize(workers);
   for (std::uint16_t n = 0; n < addresses.size(); ++n) {
     const std::string& address = addresses[n];
@@ -50,7 +55,10 @@ void open_listeners(const std::vector<std::string>& addresses, std::uint32_t wor
       throw std::runtime_error(fmt::format("listen: {}: {}", address, endpoint.error()));
     std::vector<Fd> sockets = take_bound_to(*endpoint, given);
     const bool is_ours = sockets.empty();
-    open_more(address, *endpoint, workers, sockets);
+    const auto options = config.listen_options.find(address);
+    open_more(address, *endpoint, workers,
+              options == config.listen_options.end() ? std::nullopt : options->second.mode,
+              sockets);
     if (is_ours) listeners.made.push_back(*endpoint);
     for (std::size_t i = 0; i < std::max<std::size_t>(sockets.size(), workers); ++i)
       listeners.of_worker[i % workers].push_back({sockets[i % sockets.size()].get(), n});

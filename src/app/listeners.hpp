@@ -19,12 +19,12 @@ struct Listeners {
   std::size_t left_out = 0;    // Of the given ones: no address of `listen` is theirs.
 };
 
-// A socket per worker for each address, so that the kernel spreads the clients; the `given` ones,
-// from a predecessor or from systemd, come first. Where there cannot be as many (a unix socket,
-// another's socket), workers share. Throws std::runtime_error with one line for the operator;
-// `listeners`, which begins empty, then has what was opened before.
-void open_listeners(const std::vector<std::string>& addresses, std::uint32_t workers,
-                    std::vector<Fd> given, Listeners& listeners);
+// A socket per worker for each address of `config.listen`, so that the kernel spreads the clients;
+// the `given` ones, from a predecessor or from systemd, come first. Where there cannot be as many
+// (a unix socket, another's socket), workers share. Throws std::runtime_error with one line for the
+// operator; `listeners`, which begins empty, then has what was opened before.
+void open_listeners(const Config& config, std::uint32_t workers, std::vector<Fd> given,
+                    Listeners& listeners);
 
 // Counts the unix sockets that process `predecessor`, which gave them up, had made as made here;
 // not those that it was given.

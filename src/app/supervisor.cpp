@@ -124,7 +124,7 @@ void Supervisor::serve() {
     throw std::runtime_error(adopted.error());
   make_workers();
   if (!predecessor_) open_admin(false);  // Whoever asks for a revocation there asks a worker.
-  open_listeners(config_.listen, worker_count_, std::move(given_), listeners_);
+  open_listeners(config_, worker_count_, std::move(given_), listeners_);
   if (listeners_.left_out > 0) {
     log_event(LogLevel::kWarn, LogEvent::kProcess,
               "{} of the sockets given to this process are not at an address of listen; closed",

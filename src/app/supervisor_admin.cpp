@@ -29,7 +29,8 @@ void Supervisor::open_admin(bool waits) {
   const auto endpoint = resolve(address);
   std::string problem = endpoint ? std::string() : endpoint.error();
   if (endpoint)
-    if (const std::error_code error = admin_->listen(*endpoint)) problem = error.message();
+    if (const std::error_code error = admin_->listen(*endpoint, config_.admin.mode))
+      problem = error.message();
   if (problem.empty()) {
     admin_endpoint_ = *endpoint;
     return log_event(LogLevel::kInfo, LogEvent::kAdmin, "listening on {}", address);

@@ -152,6 +152,7 @@ std::string Supervisor::keep_what_cannot_change(Config& config) const {
     keep("admin.token_file", config.admin.token_file, config_.admin.token_file);
     keep("admin.tls", config.admin.tls, config_.admin.tls);
   }
+  keep("admin.mode", config.admin.mode, config_.admin.mode);
   if (config.workers != 0 || line_.workers) keep("workers", config.workers, config_.workers);
   config.workers = worker_count_;
   if (!stores_.empty()) {

@@ -239,8 +239,8 @@ Port::~Port() {
   state_->thread.join();
 }
 
-std::error_code Port::listen(const Endpoint& endpoint) {
-  auto fd = listen_on(endpoint, false);
+std::error_code Port::listen(const Endpoint& endpoint, std::optional<mode_t> mode) {
+  auto fd = listen_on(endpoint, false, mode);
   if (!fd) return fd.error();
   post([state = state_.get(), number = fd->release(), family = endpoint.family()] {
     std::error_code ignored;

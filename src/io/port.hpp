@@ -45,7 +45,8 @@ class Port {
   Port& operator=(const Port&) = delete;
 
   // Once, and again after it failed or after close().
-  [[nodiscard]] std::error_code listen(const Endpoint& endpoint);
+  // `mode`: as of listen_on().
+  [[nodiscard]] std::error_code listen(const Endpoint& endpoint, std::optional<mode_t> mode);
   // How connections from now on are spoken with; null: in plain, as before the first call.
   void set_tls(std::shared_ptr<const TlsContext> tls);
   // Nobody is let in from now on; the address is free when it returns.

@@ -92,7 +92,8 @@ Result<Endpoint, std::string> resolve(const std::string& address) {
   return endpoint;
 }
 
-Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noexcept {
+Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares,
+                                      std::optional<mode_t> mode) noexcept {
   if (endpoint.family() == AF_UNIX) {
     if (const std::error_code error = remove_stale_socket(endpoint)) return unexpected(error);
   } else if (!shares && is_taken(endpoint)) {
@@ -105,9 +106,18 @@ Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noe
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
   }
+  // The file gets the socket's mode, less the umask.
+  if (mode && ::fchmod(fd.get(), *mode) != 0) return unexpected(last_error());
   if (::bind(fd.get(), endpoint.get(), endpoint.length) != 0) return unexpected(last_error());
+  if (mode)
+    if (const std::error_code error = set_socket_mode(endpoint, *mode)) return unexpected(error);
   if (::listen(fd.get(), kBacklog) != 0) return unexpected(last_error());
   return fd;
+}
+
+std::error_code set_socket_mode(const Endpoint& endpoint, mode_t mode) noexcept {
+  const char* const file = file_of(endpoint);
+  return file != nullptr && ::chmod(file, mode) != 0 ? last_error() : std::error_code();
 }
 
 std::error_code listen_again(int fd) noexcept {

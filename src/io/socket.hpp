@@ -2,10 +2,12 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,8 +65,12 @@ class Fd {
 
 // A listening socket (SO_REUSEPORT: one per thread may listen on one address). Unless `shares`, an
 // address that somebody listens on already is refused. A unix socket's path is taken over when
-// nobody answers on it; any other file there stays (std::errc::not_a_socket).
-[[nodiscard]] Result<Fd, std::error_code> listen_on(const Endpoint& endpoint, bool shares) noexcept;
+// nobody answers on it; any other file there stays (std::errc::not_a_socket). `mode`: of that file,
+// at no time wider; without it the umask says.
+[[nodiscard]] Result<Fd, std::error_code> listen_on(
+    const Endpoint& endpoint, bool shares, std::optional<mode_t> mode = std::nullopt) noexcept;
+// Gives the file of a unix socket another mode.
+[[nodiscard]] std::error_code set_socket_mode(const Endpoint& endpoint, mode_t mode) noexcept;
 // Makes this process the one that is known to listen on a unix socket (SO_PEERCRED).
 [[nodiscard]] std::error_code listen_again(int fd) noexcept;
 // Removes the file of a unix socket that this process listens on; nothing where there is none.

@@ -90,10 +90,11 @@ class Import(unittest.TestCase):
 
     def test_a_unix_socket_and_defaults(self):
         text = self.imported(TWO_POOLS, "--pool", "beta")
-        for line in ('listen = "unix:/tmp/beta.sock"', 'placement = "twemproxy-modula"', 'hash = "fnv1a_64"',
+        for line in ('listen = [{ address = "unix:/tmp/beta.sock", mode = "0666" }]', 'placement = "twemproxy-modula"', 'hash = "fnv1a_64"',
                      '  { address = "unix:/tmp/node.sock", weight = 4 },'):
             self.assertIn(f"\n{line}\n", text)
-        self.assertIn('# not carried over: listen: "/tmp/beta.sock 0666" (', text)
+        self.assertIn('listen = "unix:/tmp/beta.sock"\n',
+                      self.imported(TWO_POOLS.replace("beta.sock 0666", "beta.sock"), "--pool", "beta"))
         self.assertIn("without limit", text)
 
     def test_what_cannot_be_imported_says_why(self):

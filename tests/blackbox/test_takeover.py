@@ -143,6 +143,33 @@ class Takeover(Case):
         self.assertEqual(first.wait_for_end(), 0)
         talks(b"VALUE k 0 1\r\nv\r\nEND\r\n")
 
+    def test_the_mode_of_a_unix_socket(self):
+        with tempfile.TemporaryDirectory() as folder:
+            port, places = free_port(), {"listen": f"{folder}/listen", "admin": f"{folder}/admin"}
+
+            def start(listen, admin, *options):
+                lines = [f'listen = ["127.0.0.1:{port}", {{ address = "unix:{places["listen"]}"{listen} }}]',
+                         "[admin]", f'listen = "unix:{places["admin"]}"', admin, ""]
+                return self.proxy((), "--listen", f"unix:{places['listen']}", *options, port=port,
+                                  config="\n".join(lines))
+
+            def modes():
+                return [f"{os.stat(place).st_mode & 0o777:04o}" for place in places.values()]
+
+            umask = os.umask(0o027)
+            try:
+                first = start(', mode = "0666"', 'mode = "0620"')
+                first.wait_for_control()
+                self.assertEqual(modes(), ["0666", "0620"])
+                first.may_end = True
+                second = start(', mode = "0600"', "", "--takeover")
+                second.says("takeover: done")
+                self.assertEqual(first.wait_for_end(), 0)
+                eventually(lambda: os.path.exists(places["admin"]), what="the admin port is taken over")
+                self.assertEqual(modes(), ["0600", "0750"])
+            finally:
+                os.umask(umask)
+
     def begin_to_take_over(self, folder):
         """(a process that drains, for a client stays; what has its sockets and has not said go)"""
         old = self.proxy((), "--listen", f"127.0.0.1:{free_port()}", f"unix:{folder}/listen",
