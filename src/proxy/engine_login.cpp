@@ -123,7 +123,9 @@ void Engine::log_in(Client& client, ClientId id, const LoginView& login) noexcep
   const std::shared_ptr<const UserBook>& users = access->users();
   const Mac mac = users->mac_of(login);
   const bool is_plain = users->has_plain(mac);
-  if (is_remembered(mac) || is_plain) return let_in(client, id, login.user);
+  // Who is nobody from there is told nothing of a password either, be it by the time that it takes.
+  const bool is_somebody = !is_nobody(access->of_user(login.user, peer));
+  if ((is_remembered(mac) || is_plain) && is_somebody) return let_in(client, id, login.user);
   if (!users->has_hashes()) {
     access->guard().failed(peer, shared_now());
     return fail(AccessEvent::Kind::kLoginFailed);
@@ -143,7 +145,7 @@ void Engine::log_in(Client& client, ClientId id, const LoginView& login) noexcep
                                           .mac = mac});
 }
 
-// The right password was given.
+// The right password was given, by somebody who is an identity.
 void Engine::let_in(Client& client, ClientId id, std::string_view user) noexcept {
   const Identity& who = snapshot_->access->of_user(user, client.session->peer);
   const bool has_room = become(client, id, who, false);
@@ -179,7 +181,7 @@ void Engine::login_checked(LoginJob job, Now now) noexcept {
   if (is_right) remember(job);
   if (!is_wanted) return;
   --client->changes;
-  if (is_right) {
+  if (is_right && !is_nobody(access->of_user(job.user, client->session->peer))) {
     let_in(*client, job.client, job.user);
   } else {
     if (access != nullptr) access->guard().failed(client->session->peer, shared_now());

@@ -90,6 +90,23 @@ class Logins(Access):
         self.assertEqual(wire.line(), FAILED)
         self.ours.says("access: login refused after too many failed ones (identity -, peer 127.0.0.1:")
 
+    def test_a_right_password_is_not_enough(self):
+        hashed = passwd("hashed", "secret")
+        users = self.file(f"plain:secret\n{hashed}unnamed:secret\nfree:secret\n")
+        far = '[[identities]]\nname = "far"\nuser = ["plain", "hashed"]\nnetworks = ["10.0.0.0/8"]\nallow = [{ rights = ["read"] }]\n'
+        near = '[[identities]]\nname = "free"\nallow = [{ rights = ["read", "stats"] }]\n'
+        ours = self.guarded([self.memcached()], users, far + near)
+        wire = self.client(ours)
+        for user in (b"plain", b"hashed", b"unnamed"):
+            wire.send(login(user, b"secret") + b"get k\r\n")
+            self.assertEqual([wire.line(), wire.line()], [FAILED, UNKNOWN])
+        wire.send(login(b"free", b"secret"))
+        self.assertEqual(wire.line(), b"STORED\r\n")
+        wire.send(b"stats tokenring\r\n")
+        stats = wire.until(b"END\r\n")
+        self.assertIn(b"STAT auth_cmds 4\r\n", stats)
+        self.assertIn(b"STAT auth_errors 3\r\n", stats)
+
     def test_the_file_is_read_again_and_a_bad_one_changes_nothing(self):
         self.ours.wait_for_control()
         old = self.client(self.ours, b"app", b"secret")
