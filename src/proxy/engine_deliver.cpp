@@ -317,8 +317,10 @@ void Engine::fail(std::uint32_t index, WireError error) noexcept {
   if (slot.gathers) return part_of_gather_done(std::exchange(beside(slot).gather, {}), false);
   if (slot.informs != kNoSlot || !slot.in_client || slot.filled) return;
   if (slot.sealing != kNoSlot) fail_sealed(slot);
-  count(Counter::kRequestsFailed);
-  count_in_space(slot.space, SpaceTally::kFailures);
+  if (!line_of(error).starts_with("CLIENT_ERROR")) {
+    count(Counter::kRequestsFailed);
+    count_in_space(slot.space, SpaceTally::kFailures);
+  }
   if (audit_.is_on()) audit_.tell_failure(slot, error);
   if (slot.miss_on_failure) return fill_with_miss(index);
   fill_with_error(index, error);

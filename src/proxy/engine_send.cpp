@@ -70,7 +70,8 @@ void Engine::serve_key(ClientId id, const Request& request, std::uint32_t slot) 
       target_of(*space, seals || has_owner ? veil(s, request, *space, item_key, plan) : item_key);
   const Verb verb = request.verb();
   s.touches = verb == Verb::kGet && request.has_ttl;
-  count_in_space(s.space, space_tally_of(verb, s.touches));
+  if (!s.refuses_value && verb != Verb::kDebug)  // As memcached counts.
+    count_in_space(s.space, space_tally_of(verb, s.touches));
   const bool reads = verb == Verb::kGet && request.wants_value && !request.has_vivify;
   s.miss_on_failure = reads && target.pool->options.on_failure == OnFailure::kMiss;
   Link* link = &link_of(target.backend, id);

@@ -91,5 +91,23 @@ class Stats(Case):
         self.assertEqual(self.stats(b"namespaces")["-:cmd_set"], "60")
 
 
+class Counts(Case):
+    def test_what_is_no_get_delete_or_failure(self):
+        proxy = self.proxy(config='[pools.main]\nnodes = ["embedded"]\n[[namespaces]]\nprefix = "s:"\n'
+                                  'ttl_from_token = "strict"\n')
+        wire = self.wire(proxy)
+        self.ask(wire, b"set s:k 0 0 1\r\nx\r\n", b"CLIENT_ERROR value does not say when it expires\r\n")
+        self.ask(wire, b"set s:k 0 0 2000000\r\n" + b"x" * 2_000_000 + b"\r\n",
+                 b"SERVER_ERROR object too large for cache\r\n")
+        self.ask(wire, b"me s:k\r\n", b"EN\r\n")
+        for group, counts in ((b"namespaces", {"s::cmd_set": 1, "s::cmd_get": 0, "s::cmd_delete": 0,
+                                               "s::requests_failed": 0}),
+                              (b"tokenring", {"cmd_set": 1, "cmd_get": 0, "cmd_delete": 0, "requests_failed": 0})):
+            wire.send(b"stats %s\r\n" % group)
+            told = dict(line.split()[1:] for line in wire.until(b"END\r\n").decode().splitlines()[:-1]
+                        if len(line.split()) == 3)
+            self.assertEqual({name: int(told[name]) for name in counts}, counts)
+
+
 if __name__ == "__main__":
     unittest.main()
