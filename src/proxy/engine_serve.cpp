@@ -35,6 +35,13 @@ bool is_whole(const Request& request, std::size_t behind_line, const Limits& lim
          behind_line >= std::size_t{request.value_bytes} + kCrLf.size();
 }
 
+// Whether a connection begins with memcached's binary protocol, or with TLS (a record of its
+// handshake: RFC 8446, 5.1). What comes then may never have a line's end.
+bool speaks_no_text(std::string_view in) {
+  constexpr char kBinaryRequest = '\x80';
+  return in.starts_with(kBinaryRequest) || in.starts_with("\x16\x03");
+}
+
 }  // namespace
 
 // What memcached counts for an item (ITEM_ntotal of 1.6.18): header, CAS, key with its NUL, flags
@@ -138,6 +145,10 @@ std::size_t Engine::serve_one(Client& client, ClientId id, std::string_view in) 
   }
   Request request;
   const ParsedRequest parsed = parse_request(in, request, parse_limits());
+  if (parsed.kind != ParsedRequest::Kind::kRequest && client.served == 0 && speaks_no_text(in)) {
+    client.closing = true;
+    return in.size();
+  }
   switch (parsed.kind) {
     case ParsedRequest::Kind::kIncomplete:
       return 0;

@@ -189,6 +189,28 @@ TEST_CASE("a client that takes no reply is closed, but not while nothing is owed
   CHECK(rig.engine().client_count() == 1);
 }
 
+TEST_CASE("a client that begins in another protocol is closed, however it comes") {
+  const std::string binary("\x80\x0B\0\0\0\0\0\0", 8);
+  const std::string tls("\x16\x03\x01\x02\0\x01", 6);
+  Rig rig({.nodes = 1});
+  unsigned client = 0;
+  for (const std::string& begin :
+       {binary, tls, binary + "\n", tls + "\r\n", binary + std::string(3000, 'x')}) {
+    CAPTURE(client);
+    ask(rig, ++client, begin);
+    CHECK(rig.client(client).gone);
+    CHECK(told(rig, client).empty());
+    ++client;
+    for (std::size_t i = 0; i < begin.size() && !rig.client(client).gone; ++i)
+      ask(rig, client, begin.substr(i, 1));
+    CHECK(rig.client(client).gone);
+    CHECK(told(rig, client).empty());
+  }
+  // Behind a request it is another one, which nobody knows.
+  ask(rig, ++client, "mn\r\n" + binary + "\r\n");
+  CHECK(told(rig, client) == "MN\r\nERROR\r\n");
+}
+
 TEST_CASE("requests beyond what a worker may have in flight get an error at once") {
   Rig rig({.nodes = 1, .limits = {.in_flight_per_worker_max = 2}});
   ask(rig, 1, "delete a\r\ndelete b\r\ndelete c\r\n");
