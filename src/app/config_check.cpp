@@ -138,18 +138,31 @@ void check_tokens(const NamespaceDraft& draft, Errors& errors) {
   const auto add = [&](Position at, std::string_view key, std::string_view message) {
     errors.add(at, fmt::format("{}.{}", draft.key, key), message);
   };
-  if (tokens.any() && draft.space.seal.mode != SealMode::kRequire)
-    add(draft.tokens_at, draft.tokens_key, "needs seal = \"require\"");
+  struct Rule {
+    std::string_view key;
+    Position at;
+    bool is_on;
+  };
+  const Rule rules[] = {{"revocable", draft.revocable_at, tokens.revokes()},
+                        {"one_time", draft.one_time_at, tokens.one_time},
+                        {"fill_guard", draft.fill_guard_at, tokens.fill_guard_s > 0},
+                        {"herd_wait", draft.herd_wait_at, tokens.herd_wait_ms > 0}};
+  constexpr std::string_view kNeedsSeal = "needs seal = \"require\"";
+  const bool is_sealed = draft.space.seal.mode == SealMode::kRequire;
+  if (tokens.replay_guard && !is_sealed) add(draft.replay_guard_at, "replay_guard", kNeedsSeal);
+  for (const Rule& rule : rules) {
+    if (!rule.is_on) continue;
+    if (!is_sealed) add(rule.at, rule.key, kNeedsSeal);
+    if (tokens.replay_guard)
+      add(rule.at, rule.key, "has no effect beside replay_guard; leave it out");
+  }
   if (tokens.one_time && draft.space.coalesce)
     add(draft.coalesce_at, "coalesce", "would give one value to several, against one_time");
-  if (tokens.replay_guard &&
-      (tokens.revokes() || tokens.one_time || tokens.fill_guard_s > 0 || tokens.herd_wait_ms > 0))
-    add(draft.tokens_at, draft.tokens_key, "has no effect beside replay_guard; leave it out");
   if (tokens.one_time && tokens.herd_wait_ms > 0)
-    add(draft.tokens_at, draft.tokens_key, "one_time and herd_wait exclude each other");
+    add(draft.herd_wait_at, "herd_wait", "excludes one_time; leave one of them out");
   const LifeRules& life = draft.space.life;
   if (tokens.replay_guard && (life.ttl_cap_s > 0 || life.max_age_s > 0 || life.ttl_jitter > 0))
-    add(draft.tokens_at, draft.tokens_key,
+    add(draft.replay_guard_at, "replay_guard",
         "would forget a token before its end; leave ttl_cap, max_age and ttl_jitter out");
   if (tokens.negative_ttl_s > 0 && draft.space.life.token_life == TokenLife::kIgnore)
     add(draft.negative_ttl_at, "negative_ttl", "has no effect without ttl_from_token");

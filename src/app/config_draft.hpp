@@ -59,9 +59,11 @@ struct NamespaceDraft {
   Position negative_ttl_at;
   Position ttl_from_token_at;
   Position fill_at;
-  // Of the rules for tokens: the first that stands there, and its key.
-  Position tokens_at;
-  std::string_view tokens_key;
+  Position revocable_at;
+  Position one_time_at;
+  Position replay_guard_at;
+  Position fill_guard_at;
+  Position herd_wait_at;
   Position identity_at;
 };
 

@@ -76,14 +76,8 @@ void read_ttl_from_token(const Value& value, NamespaceDraft& draft) {
   draft.space.life.token_life = follows ? TokenLife::kFollow : TokenLife::kIgnore;
 }
 
-void begin_token_rule(const Value& value, NamespaceDraft& draft, std::string_view key) {
-  if (draft.tokens_at != Position{}) return;
-  draft.tokens_at = value.position();
-  draft.tokens_key = key;
-}
-
 void read_revocable(const Value& value, NamespaceDraft& draft) {
-  begin_token_rule(value, draft, "revocable");
+  draft.revocable_at = value.position();
   constexpr std::string_view kWanted = "true, false or \"not_before\"";
   if (value.is_text()) {
     const std::string word = value.text().value_or("");
@@ -172,23 +166,23 @@ constexpr std::array kNamespaceRows{
     Row<NamespaceDraft>{"revocable", read_revocable},
     Row<NamespaceDraft>{"one_time",
                         [](const Value& value, NamespaceDraft& draft) {
-                          begin_token_rule(value, draft, "one_time");
+                          draft.one_time_at = value.position();
                           take(value.boolean(), draft.space.tokens.one_time);
                         }},
     Row<NamespaceDraft>{"replay_guard",
                         [](const Value& value, NamespaceDraft& draft) {
-                          begin_token_rule(value, draft, "replay_guard");
+                          draft.replay_guard_at = value.position();
                           take(value.boolean(), draft.space.tokens.replay_guard);
                         }},
     Row<NamespaceDraft>{"fill_guard",
                         [](const Value& value, NamespaceDraft& draft) {
-                          begin_token_rule(value, draft, "fill_guard");
+                          draft.fill_guard_at = value.position();
                           take(value.duration(TimeUnit::kSecond, kGuardS),
                                draft.space.tokens.fill_guard_s);
                         }},
     Row<NamespaceDraft>{"herd_wait",
                         [](const Value& value, NamespaceDraft& draft) {
-                          begin_token_rule(value, draft, "herd_wait");
+                          draft.herd_wait_at = value.position();
                           take(value.duration(TimeUnit::kMillisecond, kHerdWaitMs),
                                draft.space.tokens.herd_wait_ms);
                         }},
