@@ -76,6 +76,7 @@ struct IdentityDraft {
   Position allow_at;
   Position isolate_at;
   Position negative_at;
+  bool says_who = false;  // One of user, certificate, uid and networks stands there.
   std::vector<Position> allow_row_at;
 };
 

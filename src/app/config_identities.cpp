@@ -53,6 +53,7 @@ void read_words(const Value& value, std::string_view form, std::vector<std::stri
 }
 
 void read_certificates(const Value& value, IdentityDraft& draft) {
+  draft.says_who = true;
   constexpr std::string_view kForm = "a name such as \"DNS:checkout.internal\"";
   for (const Value& element : value.elements(kForm)) {
     const std::optional<std::string> name = element.text(kForm);
@@ -67,12 +68,14 @@ void read_certificates(const Value& value, IdentityDraft& draft) {
 }
 
 void read_uids(const Value& value, IdentityDraft& draft) {
+  draft.says_who = true;
   for (const Value& element : value.elements("the number of a user"))
     if (const auto uid = element.integer(kUids))
       draft.identity.recognition.uids.push_back(static_cast<std::uint32_t>(*uid));
 }
 
 void read_networks(const Value& value, IdentityDraft& draft) {
+  draft.says_who = true;
   constexpr std::string_view kForm = "a network such as \"10.1.0.0/16\"";
   for (const Value& element : value.elements(kForm)) {
     const std::optional<std::string> text = element.text(kForm);
@@ -137,6 +140,7 @@ constexpr std::array kIdentityRows{
     Row<IdentityDraft>{"user",
                        [](const Value& value, IdentityDraft& draft) {
                          draft.user_at = value.position();
+                         draft.says_who = true;
                          read_words(value, "the name of a user", draft.identity.recognition.users);
                        }},
     Row<IdentityDraft>{"certificate", read_certificates},
@@ -230,7 +234,8 @@ void check_identity(const IdentityDraft& draft, const Draft& all, Errors& errors
   const Recognition& by = draft.identity.recognition;
   if (draft.name_at == Position{})
     return errors.add(draft.at, draft.key, "has no name; give one, such as that of a service");
-  if (!by.users.empty() && all.config.auth_file.empty())
+  // What it lacks may be misspelled.
+  if (!by.users.empty() && all.config.auth_file.empty() && !errors.any())
     errors.add(draft.user_at == Position{} ? draft.at : draft.user_at, draft.key,
                "is recognised by a login, which needs a file of users; give [auth] file = "
                "\"PATH\", or certificate, uid or networks");
@@ -287,7 +292,7 @@ void read_identities(const Value& value, Draft& draft) {
     draft_of.at = element.position();
     read_table(element, kIdentityRows, draft_of);
     Recognition& by = draft_of.identity.recognition;
-    if (!by.needs_proof() && by.networks.empty()) by.users.push_back(draft_of.identity.name);
+    if (!draft_of.says_who) by.users.push_back(draft_of.identity.name);
     if (draft.identities.size() == kIdentitiesMax)
       element.fail(fmt::format("is one too many; give at most {} identities", kIdentitiesMax));
     else

@@ -161,6 +161,14 @@ TEST_CASE("identities in error") {
       identity("isolate = true\n[[namespaces]]\nprefix = \"x/a\"") ==
       "t:5:11: identities[0].isolate: keys of this identity begin with \"x/\" at nodes, and so do "
       "those of namespaces[0]; rename one");
+  const auto alone = [](std::string_view who) {
+    return error_of(fmt::format("[[identities]]\nname = \"x\"\n{}\n", who));
+  };
+  CHECK(alone("networks = [\"127.0.0.1/33\"]").starts_with("t:4:13: identities[0].networks[0]: "));
+  CHECK(alone("uid = [\"root\"]").starts_with("t:4:8: identities[0].uid[0]: is a string; "));
+  CHECK(alone("certificate = \"x\"").starts_with("t:4:15: identities[0].certificate: "));
+  CHECK(alone("netwroks = \"10.0.0.0/8\"") ==
+        "t:4:1: identities[0].netwroks: unknown key; did you mean \"networks\"?");
   const auto plain = parse_config("[[identities]]\nname = \"x\"\nuid = 1\n", "t");
   REQUIRE(!plain);
   CHECK(plain.error() ==
