@@ -130,6 +130,10 @@ void read_allow(const Value& value, IdentityDraft& draft) {
     if (row.rights_at == Position{})
       element.fail(fmt::format("has no rights; give rights = [\"{}\"], or some of them",
                                fmt::join(kRightNames, "\", \"")));
+    if (row.allow.namespaces && row.allow.rights.has(Rights::kFlush))
+      element.errors().add(row.rights_at, element.key() + ".rights",
+                           "\"flush\" empties all nodes, whatever the namespace; give it in a row "
+                           "without namespaces");
     draft.identity.allow.push_back(std::move(row.allow));
     draft.allow_row_at.push_back(element.position());
   }

@@ -136,6 +136,10 @@ TEST_CASE("identities in error") {
         "t:5:21: identities[0].allow[0].rights: \"reed\" is unknown; did you mean \"read\"?");
   CHECK(identity("allow = [{ namespaces = \"no:\", rights = \"read\" }]") ==
         "t:5:10: identities[0].allow[0]: \"no:\" is the prefix of no namespace; give one that is");
+  CHECK(identity("allow = [{ namespaces = \"\", rights = [\"stats\", \"flush\"] }]") ==
+        "t:5:38: identities[0].allow[0].rights: \"flush\" empties all nodes, whatever the "
+        "namespace; give it in a row without namespaces");
+  CHECK(identity("allow = [{ namespaces = \"\", rights = \"stats\" }]") == "none");
   CHECK(
       identity("isolate = true\nallow = [{ rights = \"flush\" }]") ==
       "t:6:10: identities[0].allow[0]: \"flush\" would reach the keys of others; leave it out, or "
