@@ -107,6 +107,8 @@ struct Draft {
   Position keys_at;
   std::string_view keys_key = "keys";  // The one of its keys that stands there.
   Position flush_all_at;
+  Position identify_at;  // The first that is true, and its key.
+  std::string identify_key;
   Position admin_listen_at;
   Position token_file_at;
   Position admin_mode_at;

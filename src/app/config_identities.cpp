@@ -320,6 +320,9 @@ void check_identities(const Draft& draft, Errors& errors) {
     errors.add(draft.auth_file_at, "auth.file", kNobodyAsks);
   if (!asks && !draft.identities.empty())
     errors.add(draft.identities.front().at, draft.identities.front().key, kNobodyAsks);
+  if (asks && draft.identities.empty() && !errors.any())
+    errors.add(draft.identify_at, draft.identify_key,
+               "would let nobody do anything, for there is no identity; give [[identities]]");
   std::map<std::string_view, std::string_view> names;
   std::map<std::string, std::string> seen;
   for (const IdentityDraft& identity : draft.identities) {

@@ -21,6 +21,7 @@ struct ListenDraft {
   std::optional<std::string> address;
   Position address_at;
   ListenOptions options;
+  Position identify_at;
   Position tls_at;
   Position mode_at;
 };
@@ -39,6 +40,7 @@ constexpr std::array kListenRows{
     Row<ListenDraft>{"address", read_address},
     Row<ListenDraft>{"identify",
                      [](const Value& value, ListenDraft& draft) {
+                       draft.identify_at = value.position();
                        take(value.boolean(), draft.options.identify);
                      }},
     Row<ListenDraft>{"tls",
@@ -85,6 +87,10 @@ void read_listen(const Value& value, Draft& draft) {
                                 .at = entry.tls_at,
                                 .name = entry.options.tls,
                                 .is_server = true});
+    if (entry.options.identify && draft.identify_at == Position{}) {
+      draft.identify_at = entry.identify_at;
+      draft.identify_key = element.key() + ".identify";
+    }
     if (!entry.address) continue;
     if (entry.options.mode && !entry.address->starts_with("unix:"))
       element.errors().add(entry.mode_at, element.key() + ".mode", kModeIsForUnix);

@@ -173,6 +173,11 @@ TEST_CASE("identities in error") {
   CHECK(alone("certificate = \"x\"").starts_with("t:4:15: identities[0].certificate: "));
   CHECK(alone("netwroks = \"10.0.0.0/8\"") ==
         "t:4:1: identities[0].netwroks: unknown key; did you mean \"networks\"?");
+  CHECK(error_of("") ==
+        "t:1:48: listen.identify: would let nobody do anything, for there is no identity; give "
+        "[[identities]]");
+  CHECK(error_of("[[identites]]\n") ==
+        "t:2:3: identites: unknown key; did you mean \"identities\"?");
   const auto plain = parse_config("[[identities]]\nname = \"x\"\nuid = 1\n", "t");
   REQUIRE(!plain);
   CHECK(plain.error() ==

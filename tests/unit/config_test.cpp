@@ -108,7 +108,10 @@ TEST_CASE("what conf/tokenring.toml shows in comments can be taken out of them")
 TEST_CASE("an address of listen may be a table that says more") {
   const Config config =
       parsed(R"(listen = ["127.0.0.1:1", { address = "127.0.0.1:2", identify = true },
-                { address = "127.0.0.1:3" }])");
+                { address = "127.0.0.1:3" }]
+[[identities]]
+name = "a"
+uid = 1)");
   CHECK(config.listen == std::vector<std::string>{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"});
   REQUIRE(config.listen_options.size() == 1);
   CHECK(config.listen_options.at("127.0.0.1:2").identify);
@@ -284,7 +287,8 @@ TEST_CASE("files that are named are told with their place, whoever reads them") 
   };
   const std::string missing = "/nowhere/it: cannot read: No such file or directory";
   CHECK(error_of("listen = { address = \"127.0.0.1:1\", identify = true }\n"
-                 "[auth]\nfile = \"/nowhere/it\"\n") == "test.toml:3:8: auth.file: " + missing);
+                 "[auth]\nfile = \"/nowhere/it\"\n[[identities]]\nname = \"a\"\n") ==
+        "test.toml:3:8: auth.file: " + missing);
   CHECK(error_of("[admin]\nlisten = 1\ntoken_file = \"/nowhere/it\"\n") ==
         "test.toml:3:14: admin.token_file: " + missing);
   const std::string asks = "[introspection.a]\nurl = \"https://a.example/\"\nclient_id = \"c\"\n";
