@@ -56,9 +56,17 @@ void check_ring(const PoolDraft& draft, Errors& errors) {
 void check_stand_in(PoolDraft& draft, const Draft& all, Errors& errors) {
   PoolOptions& options = draft.pool.options;
   const bool has_gutter = options.on_node_down == OnNodeDown::kGutter;
-  if (draft.on_rejoin_at == Position{} &&
-      (has_gutter || options.on_node_down == OnNodeDown::kFailover))
+  const bool has_failover = options.on_node_down == OnNodeDown::kFailover;
+  if (draft.on_rejoin_at == Position{} && (has_gutter || has_failover))
     options.on_rejoin = OnRejoin::kFlush;
+  // Where it is the default, it may stand there.
+  const PoolOptions defaults;
+  if (!has_failover && options.failover_nodes != defaults.failover_nodes)
+    errors.add(draft.failover_nodes_at, draft.key + ".failover_nodes",
+               "has no effect here; give on_node_down = \"failover\" as well");
+  if (!has_failover && !has_gutter && options.failover_ttl_s != defaults.failover_ttl_s)
+    errors.add(draft.failover_ttl_at, draft.key + ".failover_ttl",
+               "has no effect here; give on_node_down = \"failover\" or \"gutter\" as well");
   if (!has_gutter) {
     if (draft.gutter_at != Position{})
       errors.add(draft.gutter_at, draft.key + ".gutter",
@@ -164,8 +172,10 @@ void check_tokens(const NamespaceDraft& draft, Errors& errors) {
   if (tokens.replay_guard && (life.ttl_cap_s > 0 || life.max_age_s > 0 || life.ttl_jitter > 0))
     add(draft.replay_guard_at, "replay_guard",
         "would forget a token before its end; leave ttl_cap, max_age and ttl_jitter out");
-  if (tokens.negative_ttl_s > 0 && draft.space.life.token_life == TokenLife::kIgnore)
-    add(draft.negative_ttl_at, "negative_ttl", "has no effect without ttl_from_token");
+  if (life.token_life != TokenLife::kIgnore) return;
+  constexpr std::string_view kNeedsLife = "has no effect without ttl_from_token";
+  if (tokens.negative_ttl_s > 0) add(draft.negative_ttl_at, "negative_ttl", kNeedsLife);
+  if (life.skew_s > 0) add(draft.skew_at, "skew", kNeedsLife);
 }
 
 void check_near(const NamespaceDraft& draft, Errors& errors) {

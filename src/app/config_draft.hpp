@@ -20,6 +20,8 @@ struct PoolDraft {
   Position hash_at;
   Position seed_at;
   Position on_node_down_at;
+  Position failover_nodes_at;
+  Position failover_ttl_at;
   Position on_rejoin_at;
   Position gutter_at;
   Position tls_at;
@@ -58,6 +60,7 @@ struct NamespaceDraft {
   Position near_ttl_at;
   Position negative_ttl_at;
   Position ttl_from_token_at;
+  Position skew_at;
   Position fill_at;
   Position revocable_at;
   Position one_time_at;

@@ -144,6 +144,7 @@ constexpr std::array kNamespaceRows{
     Row<NamespaceDraft>{"ttl_from_token", read_ttl_from_token},
     Row<NamespaceDraft>{"skew",
                         [](const Value& value, NamespaceDraft& draft) {
+                          draft.skew_at = value.position();
                           take(value.duration(TimeUnit::kSecond, kSkewS), draft.space.life.skew_s);
                         }},
     Row<NamespaceDraft>{"seal", read_seal},

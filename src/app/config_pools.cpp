@@ -204,10 +204,12 @@ constexpr std::array kPoolRows{
     Row<PoolDraft>{"on_node_down", read_on_node_down},
     Row<PoolDraft>{"failover_nodes",
                    [](const Value& value, PoolDraft& draft) {
+                     draft.failover_nodes_at = value.position();
                      take(value.integer(kFailoverNodes), draft.pool.options.failover_nodes);
                    }},
     Row<PoolDraft>{"failover_ttl",
                    [](const Value& value, PoolDraft& draft) {
+                     draft.failover_ttl_at = value.position();
                      take(value.duration(TimeUnit::kSecond, kFailoverTtlS),
                           draft.pool.options.failover_ttl_s);
                    }},

@@ -55,3 +55,36 @@ TEST_CASE("each rule for tokens needs seal, and what is off needs nothing") {
         "t:7:16: namespaces[0].replay_guard: would forget a token before its end; leave ttl_cap, "
         "max_age and ttl_jitter out");
 }
+
+TEST_CASE("skew needs ends of tokens, by ttl_from_token or by fill") {
+  CHECK(error_in_space("skew = \"5s\"") ==
+        "t:6:8: namespaces[0].skew: has no effect without ttl_from_token");
+  CHECK(error_in_space("skew = \"5s\"\nttl_from_token = false") ==
+        "t:6:8: namespaces[0].skew: has no effect without ttl_from_token");
+  CHECK(error_in_space("skew = 0") == "none");
+  CHECK(error_in_space("skew = \"5s\"\nttl_from_token = true") == "none");
+  CHECK(error_in_space("skew = \"5s\"\nttl_cap = \"5m\"\nfill = \"i\"\n[introspection.i]\n"
+                       "url = \"https://i.example/\"\nbearer_file = \"b\"") == "none");
+}
+
+TEST_CASE("settings of stand-ins need one, but may say the default") {
+  const auto pool = [](std::string_view lines) {
+    return error_of(
+        fmt::format("[pools.g]\nnodes = \"g:1\"\n[[namespaces]]\nprefix = \"\"\npool = \"p\"\n"
+                    "[pools.p]\nnodes = \"h:1\"\n{}\n",
+                    lines));
+  };
+  for (const std::string_view instead : {"", "on_node_down = \"miss\""}) {
+    CHECK(pool(fmt::format("failover_nodes = 2\n{}", instead)) ==
+          "t:8:18: pools.p.failover_nodes: has no effect here; give on_node_down = \"failover\" as "
+          "well");
+    CHECK(pool(fmt::format("failover_ttl = 0\n{}", instead)) ==
+          "t:8:16: pools.p.failover_ttl: has no effect here; give on_node_down = \"failover\" or "
+          "\"gutter\" as well");
+    CHECK(pool(fmt::format("failover_nodes = 1\nfailover_ttl = \"10s\"\n{}", instead)) == "none");
+  }
+  const std::string_view gutter = "on_node_down = \"gutter\"\ngutter = \"g\"\n";
+  CHECK(pool(fmt::format("{}failover_ttl = 5", gutter)) == "none");
+  CHECK(pool(fmt::format("{}failover_nodes = 2", gutter)).starts_with("t:10:18: "));
+  CHECK(pool("on_node_down = \"failover\"\nfailover_nodes = 2\nfailover_ttl = 5") == "none");
+}
