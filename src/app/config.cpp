@@ -15,6 +15,7 @@
 #include "app/random_seed.hpp"
 #include "app/read_file.hpp"
 #include "app/seal_material.hpp"
+#include "app/spelling.hpp"
 
 namespace tokenring {
 
@@ -155,8 +156,12 @@ Result<Config, std::string> parse_config(std::string_view text, std::string_view
     space.space.seal_until_at = place(space.seal_until_at, space.key, "seal_until");
     config.namespaces.push_back(std::move(space.space));
   }
-  for (IdentityDraft& identity : draft.identities)
+  for (IdentityDraft& identity : draft.identities) {
+    identity.identity.user_at = identity.user_at == Position{}
+                                    ? place(identity.name_at, identity.key, "name")
+                                    : place(identity.user_at, identity.key, "user");
     config.identities.push_back(std::move(identity.identity));
+  }
   return config;
 }
 
@@ -265,7 +270,7 @@ const TlsConfig* tls_named(const Config& config, std::string_view name) noexcept
   return nullptr;
 }
 
-std::vector<std::string> warnings(const Config& config, UnixTime now) {
+std::vector<std::string> warnings(const Config& config, const UserBook* users, UnixTime now) {
   std::vector<std::string> lines;
   for (const NamespaceConfig& space : config.namespaces) {
     if (!space.fill.empty() && !space.seal.blind_keys)
@@ -277,6 +282,13 @@ std::vector<std::string> warnings(const Config& config, UnixTime now) {
                     ": is over: what is not sealed is a miss; give seal = \"require\", or a later "
                     "time");
   }
+  if (users == nullptr) return lines;
+  for (const IdentityConfig& identity : config.identities)
+    for (const std::string& user : identity.recognition.users)
+      if (!users->has(user))
+        lines.push_back(fmt::format(
+            "{}: {} of identity {} is no user of {}, so nobody logs in as it; give one that is",
+            identity.user_at, quoted(user), quoted(identity.name), config.auth_file));
   return lines;
 }
 

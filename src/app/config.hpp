@@ -141,6 +141,7 @@ struct AllowConfig {
 struct IdentityConfig {
   std::string name;
   Recognition recognition;
+  std::string user_at;  // Of its users, as KeySource::at.
   std::vector<AllowConfig> allow;
   bool hides = false;
   bool isolates = false;
@@ -220,7 +221,9 @@ using Names = std::map<std::string, NamePlaces, std::less<>>;
 [[nodiscard]] const TlsConfig* tls_named(const Config& config, std::string_view name) noexcept;
 
 // What is no error and still not meant, each as a line like an error's: a deadline that is over.
-[[nodiscard]] std::vector<std::string> warnings(const Config& config, UnixTime now);
+// `users`: what auth.file says; null: none is named.
+[[nodiscard]] std::vector<std::string> warnings(const Config& config, const UserBook* users,
+                                                UnixTime now);
 
 // Where the control socket is, in the form of io/handover.hpp; empty: there is none.
 [[nodiscard]] std::string control_name(const Config& config);

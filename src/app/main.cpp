@@ -30,11 +30,12 @@ int fail(std::string_view line) {
 
 int check(const CommandLine& line, const Config& config) {
   MaterialPast none;
-  if (const auto material = read_material(config, none); !material) return fail(material.error());
+  const auto material = read_material(config, none);
+  if (!material) return fail(material.error());
   if (config.audit.is_on())
     if (const auto problem = problem_with_audit_file(config.audit); !problem.empty())
       return fail(problem);
-  for (const std::string& warning : warnings(config, {std::time(nullptr)}))
+  for (const std::string& warning : warnings(config, material->users.get(), {std::time(nullptr)}))
     fmt::print(stderr, "warning: {}\n", warning);
   fmt::print("{}: ok\n{}\n", line.config_file.empty() ? "defaults" : line.config_file,
              summary(config));

@@ -200,7 +200,7 @@ void Supervisor::tell_of_keys() const {
 
 std::string Supervisor::tell_warnings() const {
   std::string lines;
-  std::vector<std::string> told = warnings(config_, read_clock().unix_time);
+  std::vector<std::string> told = warnings(config_, material_.users.get(), read_clock().unix_time);
   if (std::string line = warning_of_watchdog(); !line.empty()) told.push_back(std::move(line));
   for (const std::string& warning : told) {
     log_event(LogLevel::kWarn, LogEvent::kProcess, "{}", warning);

@@ -130,6 +130,25 @@ class Logins(Access):
         old.send(b"get a\r\n")
         self.assertEqual(old.line(), UNKNOWN)
 
+    def test_a_user_who_is_not_in_the_file_is_a_warning(self):
+        def warning(place, user):
+            return (f'{self.ours.config_file.name}:{place}: "{user}" of identity "app" is no user of {users}, so nobody '
+                    'logs in as it; give one that is\n')
+        users = self.ours.users
+        self.ours.wait_for_control()
+        rights = 'allow = [{ rights = ["read"] }]\n'
+        code, answer, _ = self.reconfigure(self.ours, f'[[identities]]\nname = "app"\nuser = ["app", "aap"]\n{rights}')
+        self.assertEqual(code, 0)
+        self.assertTrue(answer.endswith(warning("8:8: identities[0].user", "aap")), answer)
+        self.ours.says(warning("8:8: identities[0].user", "aap").strip())
+        self.rewrite(users, "other:pw\n")
+        code, answer, _ = self.reconfigure(self.ours, f'[[identities]]\nname = "app"\n{rights}')
+        self.assertTrue(answer.endswith(warning("7:8: identities[0].name", "app")), answer)
+        done = subprocess.run([BINARY, "-c", self.ours.config_file.name, "--check"], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, "warning: " + warning("7:8: identities[0].name", "app")))
+        code, answer, _ = self.reconfigure(self.ours, f'[[identities]]\nname = "app"\nuser = "other"\n{rights}')
+        self.assertNotIn("is no user", answer)
+
     def test_salted_hashes(self):
         users = self.file("plain:pw\n" + passwd("slow", "pw1") + passwd("slow", "pw2") + passwd("slower", "pw", 20000))
         more = '[[identities]]\nname = "all"\nuser = ["plain", "slow", "slower"]\nallow = [{ rights = ["read", "write"] }]\n'

@@ -256,8 +256,8 @@ TEST_CASE("a deadline is a time of TOML or a string, and one that is over is a w
     CHECK(config_with(time).namespaces.at(0).seal.migrate_until == UnixTime{1'790'000'000});
   }
   const Config config = config_with("2026-09-21T14:13:20Z");
-  CHECK(warnings(config, {1'789'999'999}).empty());
-  CHECK(warnings(config, {1'790'000'000}) ==
+  CHECK(warnings(config, nullptr, {1'789'999'999}).empty());
+  CHECK(warnings(config, nullptr, {1'790'000'000}) ==
         std::vector<std::string>{
             "test.toml:6:14: namespaces[0].seal_until: is over: what is not sealed is a miss; give "
             "seal = \"require\", or a later time"});
