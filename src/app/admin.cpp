@@ -13,6 +13,7 @@ namespace tokenring {
 namespace {
 
 constexpr std::string_view kRevoke = "POST /revoke";
+constexpr std::string_view kLogout = "POST /logout";
 constexpr std::string_view kJson = "application/json";
 
 HttpAnswer refuse(int status, std::string_view code, std::string_view why) {
@@ -79,9 +80,13 @@ HttpAnswer Admin::serve(const HttpRequest& request) {
   if ((request.path == "/status.json" || request.path == "/where") && state_.snapshot)
     return serve_data(request);
   return {.status = 404,
-          .body =
-              "there are /, /status.json, /where?key=KEY, /metrics, /healthz and /readyz, "
-              "and POST /revoke\n"};
+          .body = fmt::format(
+              "there are /, /status.json, /where?key=KEY, /metrics, /healthz and /readyz, and {}\n",
+              posts())};
+}
+
+std::string Admin::posts() const {
+  return revocation_ == nullptr ? std::string(kRevoke) : fmt::format("{} and {}", kRevoke, kLogout);
 }
 
 // What changes something. /revoke is for operators and asks for the token; what comes to /logout is
@@ -90,7 +95,8 @@ HttpAnswer Admin::serve(const HttpRequest& request) {
 HttpAnswer Admin::serve_post(const HttpRequest& request, bool may_know) {
   if (!state_.snapshot) return {.status = 503, .body = "starting\n"};
   if (request.path == "/logout" && revocation_ != nullptr) return serve_logout(request);
-  if (request.path != "/revoke") return {.status = 404, .body = "there is POST /revoke\n"};
+  if (request.path != "/revoke")
+    return {.status = 404, .body = fmt::format("there is {}\n", posts())};
   if (!may_know) return ask_for_token(kRevoke);
   if (token_.empty() && !is_own_host(request.host)) {
     tell_refused(AuditAction::kRevoke, kRevoke, "asked by another host's name");
@@ -114,7 +120,7 @@ HttpAnswer Admin::serve_logout(const HttpRequest& request) {
       groups_of_token(token, *revocation_, *state_.snapshot, read_clock().unix_time);
   if (!keys) {
     const Refusal& refusal = keys.error();
-    tell_refused(AuditAction::kRevoke, "POST /logout", "token " + refusal.why);
+    tell_refused(AuditAction::kRevoke, kLogout, "token " + refusal.why);
     return refuse(400, is_event ? refusal.code : "invalid_request", refusal.why);
   }
   HttpAnswer answer = delete_all(*keys, "issuer " + revocation_->config.issuer);

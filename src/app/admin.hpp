@@ -46,6 +46,8 @@ class Admin {
   [[nodiscard]] HttpAnswer serve_data(const HttpRequest& request);
   [[nodiscard]] HttpAnswer serve_post(const HttpRequest& request, bool may_know);
   [[nodiscard]] HttpAnswer serve_logout(const HttpRequest& request);
+  // What may be posted, for who asks for anything else.
+  [[nodiscard]] std::string posts() const;
   [[nodiscard]] HttpAnswer delete_all(const std::vector<std::string>& keys, std::string_view via);
   [[nodiscard]] HttpAnswer ask_for_token(std::string_view command);
   [[nodiscard]] std::string asker(std::string_view via) const;

@@ -127,6 +127,17 @@ class Revoke(RevokeCase):
         self.assertIn("SERVER_ERROR", done.stderr)
         self.node.thaw()
 
+    def test_what_is_not_there_names_what_is(self):
+        self.start()
+        self.assertEqual(self.post("/logout", b"logout_token=x", {}), (404, "there is POST /revoke\n"))
+
+    def test_what_is_not_there_names_logout_where_it_is(self):
+        self.signed()
+        self.assertEqual(self.post("/nope", b"", {}), (404, "there is POST /revoke and POST /logout\n"))
+        wire = self.at_port()
+        wire.send(b"GET /nope HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertIn(b"/readyz, and POST /revoke and POST /logout\n", wire.until(b"logout\n"))
+
     def test_tokens_of_the_issuer(self):
         self.signed()
         subject = {"format": "iss_sub", "iss": ISSUER, "sub": "user42"}
