@@ -93,9 +93,11 @@ seal, open: from standard input to standard output; open says why it cannot
   --namespace NS      the prefix of the key's namespace; bytes outside 33..126 as \xHH
   --key KEY           the whole key as the client sends it; the same
   --flags N           the client's flags (default: 0)
+  --dictionary FILE   compress with it; for open, one it may have been compressed with
+
+seal: besides, what open finds in the value itself
   --exp T             the date in Unix seconds after which it does not open (default: 0, none)
   --generation N      its group's generation (default: none)
-  --dictionary FILE   compress with it; for open, one it may have been compressed with
 
 train-dictionary: makes a dictionary, which holds parts of the samples: take none that are valid
   --bytes N           its size at most (default: 16384)

@@ -232,6 +232,14 @@ TEST_CASE("the help of a command is its own part and the options that it takes")
     CHECK(std::count(help.begin(), help.end(), '\n') >= 4);
   }
   CHECK(help_text("seal").find("[--dictionary FILE] <VALUE >SEALED\n") != std::string::npos);
+  for (const char* option : {"--exp", "--generation", "--flags", "--dictionary"}) {
+    const std::string line = fmt::format("\n  {} ", option);
+    CAPTURE(line);
+    const bool opens = error_of({"open", "--keys", "k", "--namespace", "", "--key", "x", option,
+                                 "1"}) == "no error";
+    CHECK((help_text("open").find(line) != std::string::npos) == opens);
+    CHECK(help_text("seal").find(line) != std::string::npos);
+  }
 }
 
 TEST_CASE("the summary names the admin port where there is one") {
