@@ -241,7 +241,10 @@ int top(const TopOptions& options, const Config& config, std::ostream& out, std:
   if (!address) return fail("--admin: " + address.error());
   Config known = config;
   known.admin.listen = place;
-  if (!options.token_file.empty()) known.admin.token_file = options.token_file;
+  if (!options.token_file.empty()) {
+    known.admin.token_file = options.token_file;
+    known.admin.token_at = "--token-file";
+  }
   const auto token = read_admin_token(known);
   if (!token) return fail(token.error());
 

@@ -131,6 +131,9 @@ class Top(Case):
             self.assertEqual(self.top("--admin", place, "--token-file", token, "--once")[0], 0)
             code, _, errors = self.top("--admin", place, "--once")
             self.assertEqual((code, errors), (1, f"tokenring: {place}: it asks for a token; give --token-file\n"))
+            missing = f"{folder}/none"
+            self.assertEqual(self.top("--admin", place, "--token-file", missing, "--once")[2],
+                             f"tokenring: --token-file: {missing}: cannot read: No such file or directory\n")
             os.chmod(token, 0o644)
             self.assertIn("has mode 0644", self.top("--admin", place, "--token-file", token, "--once")[2])
 
