@@ -79,6 +79,9 @@ Parsed parse_tcp(std::string_view text, std::string_view forms) {
   }
   if (bracketed ? !is_ipv6(host) : !is_name(host)) return malformed();
   if (bracketed && colon != close + 1 && close + 1 != text.size()) return malformed();
+  if (parse_port(text)) {
+    return unexpected(fmt::format("{} has no host; give \"127.0.0.1:{}\"", quoted(text), text));
+  }
   if (!bracketed && host.find_first_not_of("0123456789.") == std::string_view::npos &&
       !is_ip(AF_INET, host)) {
     return unexpected(

@@ -356,6 +356,15 @@ TEST_CASE("sizes and durations are written as they are read") {
   }
 }
 
+TEST_CASE("what an address lacks is told") {
+  const auto error_of = [](std::string_view text) { return parse_listen_address(text).error(); };
+  CHECK(error_of("host") == "\"host\" has no port; give \"host:11211\"");
+  CHECK(error_of("11211") == "\"11211\" has no host; give \"127.0.0.1:11211\"");
+  CHECK(parse_node_address("11211").error() == "\"11211\" has no host; give \"127.0.0.1:11211\"");
+  for (const std::string_view text : {"0", "65536", "1.2", "1.2.3.4.5:1"})
+    CHECK(error_of(text).find("is not an IPv4 address; give four numbers") != std::string::npos);
+}
+
 TEST_CASE("addresses are taken apart") {
   const auto tcp = parse_node_address("[fe80::1%eth0]:11212");
   REQUIRE(tcp.has_value());
