@@ -334,6 +334,8 @@ Result<CommandLine, std::string> parse_command_line(std::vector<std::string> arg
     try {
       parser.app.parse(std::move(arguments));
     } catch (const CLI::CallForHelp&) {
+      if (const auto unknown = parser.app.remaining(); !unknown.empty())
+        return unexpected(bad_line(CLI::ExtrasError(unknown).what()));
       parser.line.action = CommandLine::Action::kHelp;
       for (const CLI::App* command : parser.app.get_subcommands())
         parser.line.help_of = command->get_name();

@@ -127,6 +127,8 @@ TEST_CASE("where takes keys, even those that look like options") {
 TEST_CASE("a bad command line is one line") {
   const std::vector<std::vector<std::string>> bad{{"--bogus"},
                                                   {"bogus"},
+                                                  {"bogus", "--help"},
+                                                  {"-h", "bogus"},
                                                   {"--workers", "257"},
                                                   {"--workers", "-1"},
                                                   {"--workers", "x"},
