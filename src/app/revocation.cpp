@@ -32,6 +32,7 @@ constexpr std::array<std::string_view, 7> kEvents{
 };
 
 constexpr std::string_view kInvalid = "invalid_request";
+constexpr std::string_view kGroupForm = R"({"namespace": "PREFIX", "group": "NAME"}, both strings)";
 
 auto refusal(std::string_view code, std::string why) {
   return unexpected(Refusal{code, std::move(why)});
@@ -84,10 +85,13 @@ Added add_keys(std::string_view prefix, std::string_view name, const Snapshot& s
   return added;
 }
 
+bool is_group(const json& entry) {
+  return entry.is_object() && entry.contains("namespace") && entry.contains("group") &&
+         entry["namespace"].is_string() && entry["group"].is_string();
+}
+
+// REQUIRES: is_group(entry).
 std::string add_group(const json& entry, const Snapshot& snapshot, std::vector<std::string>& keys) {
-  if (!entry.is_object() || !entry.contains("namespace") || !entry.contains("group") ||
-      !entry["namespace"].is_string() || !entry["group"].is_string())
-    return "give {\"namespace\": \"PREFIX\", \"group\": \"NAME\"}, both strings";
   switch (add_keys(entry["namespace"].get_ref<const std::string&>(),
                    entry["group"].get_ref<const std::string&>(), snapshot, keys)) {
     case Added::kNoSpace:
@@ -220,12 +224,18 @@ std::string trouble_in(std::string_view answers) {
 GroupKeys groups_of_json(std::string_view body, const Snapshot& snapshot) {
   const json asked = json::parse(body, nullptr, false);
   std::vector<std::string> keys;
-  if (asked.is_object() && asked.contains("groups") && asked["groups"].is_array()) {
-    if (asked["groups"].size() > kGroupsMax)
+  if (asked.is_object() && asked.contains("groups")) {
+    const json& groups = asked["groups"];
+    if (!groups.is_array() || !std::all_of(groups.begin(), groups.end(), is_group))
+      return refusal(
+          kInvalid, fmt::format("give \"groups\" a list, of which each element is {}", kGroupForm));
+    if (groups.size() > kGroupsMax)
       return refusal(kInvalid, fmt::format("give at most {} groups", kGroupsMax));
-    for (const json& entry : asked["groups"])
+    for (const json& entry : groups)
       if (std::string error = add_group(entry, snapshot, keys); !error.empty())
         return refusal(kInvalid, std::move(error));
+  } else if (!is_group(asked)) {
+    return refusal(kInvalid, fmt::format("give {}", kGroupForm));
   } else if (std::string error = add_group(asked, snapshot, keys); !error.empty()) {
     return refusal(kInvalid, std::move(error));
   }

@@ -39,6 +39,11 @@ class Revoke(RevokeCase):
             status, text = self.revoke(body)
             self.assertEqual(status, 400, body)
             self.assertIn("err", json.loads(text))
+        form = '{"namespace": "PREFIX", "group": "NAME"}, both strings'
+        for body, why in (({}, f"give {form}"), (["x"], f"give {form}"),
+                          *(({"groups": groups}, f'give "groups" a list, of which each element is {form}')
+                            for groups in (["user42"], [good, 7], [{"group": "user42"}], "user42", good))):
+            self.assertEqual(json.loads(self.revoke(body)[1])["description"], why, body)
         self.assertEqual(self.post("/revoke", json.dumps(good).encode(), {"Content-Type": "text/plain"})[0], 400)
         self.assertEqual(self.revoke(good, Host="evil.example")[0], 403)
         self.assertEqual(self.post("/logout", b"logout_token=x", {"Content-Type": "application/x-www-form-urlencoded"})[0], 404)
