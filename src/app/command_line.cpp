@@ -90,8 +90,8 @@ passwd: prints a line for the file of users, with a salted hash of the password 
 
 seal, open: from standard input to standard output; open says why it cannot
   --keys FILE         the key file
-  --namespace NS      the prefix of the key's namespace; bytes outside 33..126 as \xHH
-  --key KEY           the whole key as the client sends it; the same
+  --namespace NS      the prefix of the key's namespace, as where prints it
+  --key KEY           the whole key as the client sends it; in both bytes outside 33..126 are \xHH
   --flags N           the client's flags (default: 0)
   --dictionary FILE   compress with it; for open, one it may have been compressed with
 

@@ -335,6 +335,9 @@ class Keys(Access):
         one.set(b"s:k", b"secret")
         sealed = node.get(b"one/s:k")
         self.assertNotIn(b"secret", sealed)
+        opened = subprocess.run([BINARY, "open", "--keys", keys.path, "--namespace", "one/s:", "--key", "s:k"], input=sealed,
+                                capture_output=True, check=False)
+        self.assertEqual((opened.returncode, opened.stdout), (0, b"secret"))
         node.set(b"two/s:k", sealed)
         self.assertIsNone(two.get(b"s:k"))
         self.assertEqual(one.get(b"s:k"), b"secret")
