@@ -34,8 +34,9 @@ usage:
 Without a file and without nodes it serves every key from a store of its own.
 
 options:
-  -c, --config FILE   read the configuration from FILE (default: none, all defaults);
-                      conf/tokenring.toml describes every setting
+  -c, --config FILE   read the configuration from FILE (default: none, all defaults); every setting
+                      is described in tokenring.toml(5), which is conf/tokenring.toml in the source
+                      and /etc/tokenring/tokenring.toml of the Debian package
   --listen ADDR ...   listen there instead of where the file says (default: 127.0.0.1:11211);
                       HOST:PORT, [V6]:PORT or unix:/PATH
   --nodes A,B,...     the nodes of the only pool, instead of the file's (default: embedded);

@@ -204,6 +204,7 @@ TEST_CASE("the help has every option, its default and three examples") {
     CHECK(help.find(name) != std::string::npos);
   }
   CHECK(help.find("(default: 0, as many as CPUs)") != std::string::npos);
+  CHECK(help.find("tokenring.toml(5)") != std::string::npos);
   std::istringstream lines(help.substr(help.find("examples:")));
   int examples = 0;
   for (std::string line; std::getline(lines, line);) examples += line.starts_with("  tokenring ");
