@@ -191,17 +191,24 @@ class Runbook(Case):
         self.assertGreaterEqual(count, 4)
 
 
+    @needs("curl", "openssl")
     def test_the_secured_example_is_sound_with_its_files(self):
-        authority, keys, issuer = Authority(self), KeyFile(), Issuer()
+        authority, issuer = Authority(self), Issuer()
         front, folder = authority.issue("front", "DNS:front"), authority.folder.name
         text = read("conf", "examples", "secured-tier.toml")
         files = {"front.pem": front.certificate, "front.key": front.key, "clients-ca.pem": authority.file,
-                 "nodes-ca.pem": authority.file, "keys": keys.path}
-        for name, made in (("users", "shop:pw\n"), ("admin-token", "0123456789abcdef\n"), ("introspection.secret", "s\n"),
-                           ("idp.jwks", json.dumps(issuer.jwks()))):
+                 "nodes-ca.pem": authority.file}
+        steps = re.findall(r"(?m)^#   (\S.*?)(?: +# .*)?$", text)
+        jwks = os.path.join(folder, "jwks")
+        with open(jwks, "w", encoding="ascii") as file:
+            json.dump(issuer.jwks(), file)
+        self.assertEqual(steps.pop(0), "umask 077")
+        for step in steps:
+            step = step.replace("/etc/tokenring", folder).replace("https://idp.example/jwks", f"file://{jwks}")
+            done = run("bash", "-c", f'umask 077; tokenring() {{ "{BINARY}" "$@"; }}; {step}', input="secret\n")
+            self.assertEqual((done.returncode, done.stdout), (0, ""), step)
+        for name in ("keys", "admin-token", "users", "introspection.secret", "idp.jwks"):
             files[name] = os.path.join(folder, name)
-            with open(os.open(files[name], os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
-                file.write(made)
         text = re.sub(r'"/etc/tokenring/([a-z.-]+)"', lambda named: f'"{files[named[1]]}"', text)
         text = text.replace("/var/log/tokenring/", folder + "/")
         path = os.path.join(folder, "tokenring.toml")
