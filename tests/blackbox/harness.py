@@ -24,6 +24,7 @@ SLOW = float(os.environ.get("TOKENRING_SLOW", "1"))
 WORKERS = os.environ.get("TOKENRING_WORKERS", "1")
 SHORT = os.environ.get("TOKENRING_SHORT") == "1"
 TIMEOUT = 5 * SLOW  # seconds; the longest a correct answer may take
+SHOWN = 6000  # characters of a process's output, where it failed
 
 # What a read is told when its node could not answer: a miss or one error line, never a value.
 FAILED_READ = re.compile(rb"(END|EN|SERVER_ERROR [^\r\n]+)\r\n")
@@ -103,13 +104,14 @@ class Process:
 
     def _listens(self):
         if self.child.poll() is not None:
-            raise AssertionError(f"{self.argv} ended at once:\n{self.output()}")
+            raise AssertionError(f"{self.argv} ended at once:\n{self.output()[-SHOWN:]}")
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def output(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")[-6000:]
+        """All that it has said. It writes where this file's offset is, so that must not be moved."""
+        log = self.log.fileno()
+        return os.pread(log, os.fstat(log).st_size, 0).decode(errors="replace")
 
     @property
     def pid(self):
@@ -227,7 +229,7 @@ class Proxy(Process):
         output = self.output()
         self.discard()
         if died or code not in (0, -signal.SIGTERM) or COMPLAINT.search(output):
-            raise AssertionError(f"the proxy ended with {code}:\n{output}")
+            raise AssertionError(f"the proxy ended with {code}:\n{output[-SHOWN:]}")
 
 
 class Wire:
@@ -249,23 +251,30 @@ class Wire:
         self.socket.settimeout(TIMEOUT)
         self.socket.sendall(data)
 
-    def _more(self, seconds=None):
-        """False at the end of the stream."""
-        self.socket.settimeout(TIMEOUT if seconds is None else seconds)
+    def _receive(self, before):
+        """What comes next; nothing at the end of the stream."""
+        self.socket.settimeout(TIMEOUT)
         try:
-            data = self.socket.recv(1 << 18)
+            return self.socket.recv(1 << 18)
         except TimeoutError:
-            raise AssertionError(f"no more within the deadline after {self.pending[-200:]!r}") from None
+            raise AssertionError(f"no more within the deadline after {before[-200:]!r}") from None
         except ConnectionError:
-            return False
+            return b""
+
+    def _more(self):
+        """False at the end of the stream."""
+        data = self._receive(self.pending)
         self.pending += data
         return bool(data)
 
     def take(self, count):
-        while len(self.pending) < count:
-            if not self._more():
-                break
-        data, self.pending = self.pending[:count], self.pending[count:]
+        """In time that grows with `count` only, for those whom a server does not wait for long."""
+        pieces, missing = [self.pending], count - len(self.pending)
+        while missing > 0 and (data := self._receive(pieces[-1])):
+            pieces.append(data)
+            missing -= len(data)
+        data = b"".join(pieces)
+        data, self.pending = data[:count], data[count:]
         return data
 
     def until(self, mark):
