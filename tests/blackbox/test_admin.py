@@ -320,7 +320,7 @@ class Admin(Case):
 
     def test_errors_of_nodes_are_told_by_reason(self):
         node = self.memcached()
-        proxy = self.start(pool(node, request_timeout="100ms", timeouts_to_down=1000))
+        proxy = self.start(pool(node, request_timeout=f"{int(300 * SLOW)}ms", timeouts_to_down=1000))
         self.comes_up(proxy)
         wire = self.wire(proxy)
         wire.set(b"k", b"v")

@@ -37,7 +37,7 @@ class Logging(Case):
             nodes = [f"127.0.0.1:{port}" for port in (http_port, rude_port, closed_port)]
             nodes.append("no.such.host.invalid:11211")
             # Nobody is to lose patience while this test is at another node.
-            proxy = self.proxy((), "--workers", "1",
+            proxy = self.proxy((), "--workers", "1", env={"RES_OPTIONS": "timeout:1 attempts:1"},
                                config=f'[pools.main]\nnodes = {json.dumps(nodes)}\nconnect_timeout = "60s"\n')
             with http.accept()[0] as peer:
                 self.assertEqual(peer.recv(100), b"version\r\n")

@@ -1,17 +1,20 @@
 """Sealed values that are changed in place: beside a plain memcached, and by many at once."""
 import concurrent.futures
 import re
+import time
 import unittest
 
-from harness import TIMEOUT, Wire, eventually
+from harness import SLOW, TIMEOUT, Wire, eventually
 from sealed import SPACE, SealedCase
 
 TOO_MANY = b"SERVER_ERROR too many concurrent changes of this item\r\n"
 CAS = re.compile(rb"(?<= c)\d+")
+LEFT = re.compile(rb"(?<= t)\d+")
 
 
 class BesideMemcached(SealedCase):
-    """Each script is answered as by a plain memcached; CAS numbers are named by their order."""
+    """Each script is answered as by a plain memcached; CAS numbers are named by their order, and what is
+    left of a life differs by no more than two clocks do that tick once a second."""
 
     def setUp(self):
         super().setUp()
@@ -19,17 +22,20 @@ class BesideMemcached(SealedCase):
         self.plain = self.wire(self.memcached())
 
     def both(self, *script):
-        shown = {}
+        shown, start = {}, time.monotonic()
         for step in script:
-            answers = []
+            answers, lives = [], []
             for wire in (self.plain, self.proxied):
                 names = shown.setdefault(wire, [])
                 reply = wire.command(re.sub(rb"@(\d)", lambda m: names[int(m[1])], step))  # noqa: B023
                 for number in CAS.findall(reply):
                     if number not in names:
                         names.append(number)
-                answers.append(CAS.sub(lambda m: b"#%d" % names.index(m[0]), reply))  # noqa: B023
+                lives.append([int(left) for left in LEFT.findall(reply)])
+                answers.append(LEFT.sub(b"#", CAS.sub(lambda m: b"#%d" % names.index(m[0]), reply)))  # noqa: B023
             self.assertEqual(answers[1], answers[0], f"after {step!r}")
+            for left, expected in zip(lives[1], lives[0]):
+                self.assertLessEqual(abs(left - expected), 1 + time.monotonic() - start, f"after {step!r}")
 
     def test_text_changes(self):
         self.both(b"append sess:a 0 0 1\r\nx\r\nprepend sess:a 0 0 1\r\nx\r\nincr sess:a 1\r\ndecr sess:a 1\r\n",
@@ -163,7 +169,7 @@ class ManyAtOnce(SealedCase):
 
     def test_a_node_that_goes_away_in_the_middle(self):
         node = self.memcached()
-        wire = self.wire(self.sealed([node], pool='request_timeout = "200ms"'))
+        wire = self.wire(self.sealed([node], pool=f'request_timeout = "{int(500 * SLOW)}ms"'))
         wire.set(SPACE + b"n", b"5")
         node.freeze()
         wire.send(b"incr sess:n 1\r\nappend sess:n 0 0 1\r\n1\r\n")

@@ -27,8 +27,10 @@ ttl_cap = "60s"
 
 class Traps(Case):
     def two(self):
-        """(nodes, keys of each node, client) over two nodes"""
-        nodes, self.server = self.fleet(2)
+        """(nodes, keys of each node, client) over two nodes that are waited for"""
+        nodes = [self.memcached() for _ in range(2)]
+        listed = ", ".join(f'"{node.address}"' for node in nodes)
+        self.server = self.proxy(config=f'[pools.main]\nnodes = [{listed}]\nrequest_timeout = "30s"\n')
         keys = self.keys_on(self.server, nodes)
         return nodes, keys, self.wire(self.server)
 
