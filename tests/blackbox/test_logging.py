@@ -6,7 +6,7 @@ import socket
 import subprocess
 import unittest
 
-from harness import BINARY, Case, Wire, eventually, free_port
+from harness import BINARY, SLOW, Case, Wire, eventually, free_port
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (debug|info|warn|error) [a-z][a-z ]*: [ -~]+")
 
@@ -82,6 +82,7 @@ class Logging(Case):
         eventually(lambda: sum(map(int, re.findall(told, proxy.output()))) == 50, what="each is told of")
         self.assertEqual(first.command(b""), b"")
 
+    @unittest.skipIf(SLOW > 1, "sanitizers need descriptors for their own checks")
     def test_connections_that_cannot_be_taken_are_told_of(self):
         proxy = self.proxy((), "--workers", "1", wrapper=("sh", "-c", 'ulimit -n 48 && exec "$0" "$@"'))
         wires = [self.wire(proxy) for _ in range(60)]
