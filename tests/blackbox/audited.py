@@ -44,7 +44,7 @@ class AuditCase(SealedCase):
         self.addCleanup(folder.cleanup)
         return folder.name
 
-    def audited(self, nodes, rules="", more="", gets=1, keys=None, audit="", path=None, before="", **options):
+    def audited(self, nodes, rules="", more="", gets=1, keys=None, audit="", path=None, before="", arguments=(), **options):
         """A proxy whose audit log is proxy.audit."""
         path = path or os.path.join(self.folder(), "audit.jsonl")
         text = before + f'[audit]\nfile = "{path}"\nsample_gets = {gets}\n{audit}\n'
@@ -53,7 +53,7 @@ class AuditCase(SealedCase):
         text += f'[pools.p]\nnodes = [{nodes_line(nodes)}]\n[[namespaces]]\nprefix = ""\npool = "p"\n'
         if rules:
             text += f'[[namespaces]]\nprefix = "{SPACE.decode()}"\npool = "p"\n{rules}\n'
-        proxy = self.proxy(config=text + more, **options)
+        proxy = self.proxy((), *arguments, config=text + more, **options)
         proxy.audit, proxy.config = path, text + more
         return proxy
 

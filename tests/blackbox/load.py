@@ -49,11 +49,12 @@ class Load:
                 return
 
     def _connection(self, number, keeps, chance, known):
+        asked = time.monotonic()
         wire = Wire(self.port)
         try:
             with self.lock:
                 self.connections += 1
-            count, wire.answered = 0, time.monotonic()
+            count, wire.asked = 0, asked  # By the server's clock it is quiet from then on, or from later.
             while not self.ending and (keeps or count < self.requests):
                 count += 1
                 if keeps and self._is_closed(wire):
@@ -83,6 +84,7 @@ class Load:
             request, good = b"get %s\r\n" % key, b"END\r\n"
             if value is not None:
                 good = b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (key, len(value), value)
+        asked = time.monotonic()
         try:
             wire.send(request + b"mn\r\n")
             sent = time.monotonic()
@@ -90,13 +92,13 @@ class Load:
         except ConnectionError:
             sent, reply = time.monotonic(), b""
         with self.lock:
-            if not reply and sent - wire.answered > PAUSE:
+            if not reply and sent - wire.asked > PAUSE:
                 self.closed += 1
                 return False
             self.answers += 1
             if reply != good:
                 self.wrong.append((key, reply[:80], good[:80]))
-        wire.answered = time.monotonic()
+        wire.asked = asked
         if value is not None:
             known[key] = value
         return True

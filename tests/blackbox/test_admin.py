@@ -90,6 +90,7 @@ class Admin(Case):
         counted = space()
         self.assertEqual((counted["cmd_get"], counted["cmd_set"], counted["get_hits"], counted["ttl_capped"]), (2, 1, 1, 1))
         eventually(lambda: sum(space()["latency"][1:]) == 3, what="each answer has its time")
+        eventually(lambda: json.loads(ask("/where?key=s%3ak")[2])["node_state"] == "up", what="the node is up")
         status, kind, body = ask("/where?key=s%3ak")
         self.assertEqual((status, kind), (200, "application/json"))
         place = json.loads(body)

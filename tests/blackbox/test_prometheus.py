@@ -44,20 +44,20 @@ class Metrics(Case):
         wire.set(b"other", b"v")
         server = self.prometheus(proxy, rules=ALERTS)
         self.reaches(server, 40, 'tokenring_namespace_requests_total{namespace="s:",command="set"}')
-        self.assertEqual(server.value('tokenring_namespace_gets_total{namespace="s:",result="hit"}'), 40)
-        self.assertEqual(server.value('tokenring_namespace_gets_total{namespace="s:",result="miss"}'), 20)
-        self.assertEqual(server.value('tokenring_namespace_ttl_capped_total{namespace="s:",reason="default"}'), 0)
-        self.assertEqual(server.value('tokenring_namespace_ttl_capped_total{namespace="s:",reason="cap"}'), 40)
+        self.reaches(server, 40, 'tokenring_namespace_gets_total{namespace="s:",result="hit"}')
+        self.reaches(server, 20, 'tokenring_namespace_gets_total{namespace="s:",result="miss"}')
+        self.reaches(server, 0, 'tokenring_namespace_ttl_capped_total{namespace="s:",reason="default"}')
+        self.reaches(server, 40, 'tokenring_namespace_ttl_capped_total{namespace="s:",reason="cap"}')
         for family in ("request", "proxy"):
-            self.assertEqual(server.value(f'tokenring_namespace_{family}_duration_seconds_count{{namespace="s:"}}'), 100)
-            self.assertEqual(server.value(f'tokenring_namespace_{family}_duration_seconds_count{{namespace="-"}}'), 1)
+            self.reaches(server, 100, f'tokenring_namespace_{family}_duration_seconds_count{{namespace="s:"}}')
+            self.reaches(server, 1, f'tokenring_namespace_{family}_duration_seconds_count{{namespace="-"}}')
         self.assertLessEqual(server.value('tokenring_namespace_proxy_duration_seconds_sum{namespace="s:"}'),
                              server.value('tokenring_namespace_request_duration_seconds_sum{namespace="s:"}'))
-        self.assertEqual(server.value('tokenring_namespace_requests_total{namespace="-",command="set"}'), 1)
-        self.assertEqual(server.value('memcached_commands_total{command="get",status="hit"}'), 40)
-        self.assertEqual(server.value('tokenring_request_duration_seconds_count{command="get"}'), 60)
-        self.assertEqual(server.value('tokenring_proxy_duration_seconds_bucket{command="set",le="+Inf"}'), 41)
-        self.assertEqual(server.value("sum(tokenring_node_links_up)"), 4)
+        self.reaches(server, 1, 'tokenring_namespace_requests_total{namespace="-",command="set"}')
+        self.reaches(server, 40, 'memcached_commands_total{command="get",status="hit"}')
+        self.reaches(server, 60, 'tokenring_request_duration_seconds_count{command="get"}')
+        self.reaches(server, 41, 'tokenring_proxy_duration_seconds_bucket{command="set",le="+Inf"}')
+        self.reaches(server, 4, "sum(tokenring_node_links_up)")
         self.assertGreater(server.value("histogram_quantile(0.99, sum by (le) "
                                         "(tokenring_request_duration_seconds_bucket))"), 0)
         types = {name: kinds[0]["type"] for name, kinds in server.ask("metadata").items()}
@@ -67,8 +67,8 @@ class Metrics(Case):
         two.kill()
         self.reaches(server, 0, f'tokenring_node_up{{node="{two.address}"}}')
         self.reaches(server, 1, 'ALERTS{alertname="TokenringNodeDown",alertstate="pending"}')
-        self.assertEqual(server.value("up"), 1)
-        self.assertEqual(server.value("memcached_up"), 1)
+        self.reaches(server, 1, "up")
+        self.reaches(server, 1, "memcached_up")
         self.assertEqual(server.stop(), 0)
 
     def test_a_scrape_with_a_token(self):

@@ -171,6 +171,7 @@ class Clients(TlsCase):
 
     def test_no_room_for_another_client(self):
         proxy = self.secure_proxy(None, "[limits]\nclients_max = 1", "--workers", "1")
+        eventually(lambda: proxy.status().get("connections") == "0", what="who looked whether it listens has left")
         self.ask(self.tls(proxy), b"get k\r\n", b"END\r\n")
         self.refused(proxy, self.authority.context())
 

@@ -111,6 +111,7 @@ class Nodes(TlsCase):
             wire.set(b"n%d" % n, b"%d" % n * 50)
         self.ask(wire, b"get %s\r\n" % b" ".join(b"n%d" % n for n in range(60)),
                  b"".join(b"VALUE n%d 0 %d\r\n%s\r\n" % (n, len(b"%d" % n * 50), b"%d" % n * 50) for n in range(60)) + b"END\r\n")
+        self.counts(proxy, "tls_node_handshakes", 3 * int(WORKERS))
         self.assertEqual(self.count(proxy, "tls_node_handshakes"), 3 * int(WORKERS))
         nodes[0].restart()
         for n in range(20):
