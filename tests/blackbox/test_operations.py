@@ -90,7 +90,8 @@ class Unit(Case):
         proxy = self.proxy((), **options)
         proxy.wait_for_control()
         wire = self.wire(proxy)
-        wire.set(b"s:k", b"v")
+        # Where localhost leads to [::1] first, nobody is there.
+        eventually(lambda: wire.command(b"set s:k 0 0 1\r\nv\r\n") == b"STORED\r\n", what="the node is found")
         self.assertEqual(wire.get(b"s:k"), b"v")
         self.assertEqual(proxy.ask("reload")[0], 0)
         calls = self.calls(trace)
