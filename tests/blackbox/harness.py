@@ -191,6 +191,10 @@ class Proxy(Process):
             argv += ["--workers", WORKERS]
         super().__init__([*wrapper, *argv, *options], port, env)
 
+    def _listens(self):
+        """At every address, of which `port` is the first that it opens."""
+        return super()._listens() and (self.argv.count("--listen") == 1 or "listening on" in self.output())
+
     def configure(self, config):
         """Puts another text into the configuration file, at once as a whole."""
         with tempfile.NamedTemporaryFile("w", suffix=".toml", delete=False) as file:

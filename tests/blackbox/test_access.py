@@ -430,7 +430,6 @@ networks = ["10.0.0.0/8"]
 isolate = true
 '''
         proxy = self.proxy((), "--listen", f"127.0.0.1:{plain}", config=config, port=port)
-        proxy.wait_for_control()  # Then all addresses are open.
         with Wire(plain) as wire:
             self.ask(wire, b"set a 0 0 1\r\nx\r\nget a\r\n", b"STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n")
             self.ask(wire, b"get a far/a\r\n", b"VALUE a 0 1\r\nx\r\nEND\r\n")
