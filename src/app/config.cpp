@@ -248,11 +248,8 @@ Result<std::shared_ptr<const Snapshot>, std::string> make_snapshot(const Config&
   for (std::size_t i = 0; i < namespaces.size(); ++i)
     namespaces[i].place = static_cast<std::uint16_t>(i);
   snapshot->namespaces = NamespaceTable(std::move(namespaces));
-  for (const std::string& address : config.listen) {
-    const auto options = config.listen_options.find(address);
-    snapshot->identifies.push_back(options != config.listen_options.end() &&
-                                   options->second.identify);
-  }
+  for (const std::string& address : config.listen)
+    snapshot->identifies.push_back(options_of(config, address).identify);
   snapshot->access =
       make_access(config, snapshot->namespaces, access == nullptr ? AccessMaterial() : *access);
   derive_keys(material, *snapshot);
@@ -268,6 +265,12 @@ const TlsConfig* tls_named(const Config& config, std::string_view name) noexcept
   for (const TlsConfig& tls : config.tls)
     if (tls.name == name) return &tls;
   return nullptr;
+}
+
+const ListenOptions& options_of(const Config& config, std::string_view address) noexcept {
+  static const ListenOptions defaults;
+  const auto found = config.listen_options.find(address);
+  return found == config.listen_options.end() ? defaults : found->second;
 }
 
 std::vector<std::string> warnings(const Config& config, const UserBook* users, UnixTime now) {

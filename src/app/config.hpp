@@ -220,6 +220,10 @@ using Names = std::map<std::string, NamePlaces, std::less<>>;
 // The table of that name; null: there is none.
 [[nodiscard]] const TlsConfig* tls_named(const Config& config, std::string_view name) noexcept;
 
+// What holds for the clients of an address of `listen`.
+[[nodiscard]] const ListenOptions& options_of(const Config& config,
+                                              std::string_view address) noexcept;
+
 // What is no error and still not meant, each as a line like an error's: a deadline that is over.
 // `users`: what auth.file says; null: none is named.
 [[nodiscard]] std::vector<std::string> warnings(const Config& config, const UserBook* users,

@@ -23,17 +23,16 @@ std::vector<Fd> take_bound_to(const Endpoint& endpoint, std::vector<Fd>& given) 
 // Adds sockets until every worker has one, as far as that goes.
 void open_more(const std::string& address, const Endpoint& endpoint, std::uint32_t workers,
                std::optional<mode_t> mode, std::vector<Fd>& sockets) {
-  const auto check = [&](const std::error_code& error) {
-    if (error)
-      throw std::runtime_error(fmt::format("listen: {}: {}", address, why_not_listening(error)));
+  const auto fail = [&](const std::error_code& error) {
+    throw std::runtime_error(fmt::format("listen: {}: {}", address, why_not_listening(error)));
   };
   if (sockets.empty()) {
     // The first of several must not share the port with somebody else's process by accident.
     auto first = listen_on(endpoint, false, mode);
-    if (!first) check(first.error());
+    if (!first) fail(first.error());
     sockets.push_back(std::move(first).value());
   } else if (mode) {
-    check(set_socket_mode(endpoint, *mode));
+    if (const std::error_code error = set_socket_mode(endpoint, *mode)) fail(error);
   }
   while (endpoint.family() != AF_UNIX && sockets.size() < workers) {
     auto next = listen_on(endpoint, true);
@@ -55,10 +54,7 @@ void open_listeners(const Config& config, std::uint32_t workers, std::vector<Fd>
       throw std::runtime_error(fmt::format("listen: {}: {}", address, endpoint.error()));
     std::vector<Fd> sockets = take_bound_to(*endpoint, given);
     const bool is_ours = sockets.empty();
-    const auto options = config.listen_options.find(address);
-    open_more(address, *endpoint, workers,
-              options == config.listen_options.end() ? std::nullopt : options->second.mode,
-              sockets);
+    open_more(address, *endpoint, workers, options_of(config, address).mode, sockets);
     if (is_ours) listeners.made.push_back(*endpoint);
     for (std::size_t i = 0; i < std::max<std::size_t>(sockets.size(), workers); ++i)
       listeners.of_worker[i % workers].push_back({sockets[i % sockets.size()].get(), n});

@@ -142,12 +142,8 @@ Result<TlsMaterial, std::string> read_tls_material(const Config& config, TicketB
 
 Fronts fronts_of(const Config& config, const TlsMaterial& material) {
   Fronts fronts;
-  for (const std::string& address : config.listen) {
-    const auto options = config.listen_options.find(address);
-    fronts.push_back(options == config.listen_options.end()
-                         ? nullptr
-                         : TlsMaterial::find(material.servers, options->second.tls));
-  }
+  for (const std::string& address : config.listen)
+    fronts.push_back(TlsMaterial::find(material.servers, options_of(config, address).tls));
   return fronts;
 }
 
