@@ -10,7 +10,7 @@ import unittest
 import urllib.parse
 import urllib.request
 
-from harness import TIMEOUT, Process, Proxy, eventually, free_port
+from harness import BINARY, TIMEOUT, Process, Proxy, eventually, free_port
 from sealed import KeyFile
 
 PROMETHEUS = shutil.which("prometheus")
@@ -104,6 +104,13 @@ class AdminProxy(Proxy):
         """(status, reason)"""
         status, _, body = request(self.admin, "/readyz")
         return status, body.decode()
+
+
+def top(*arguments):
+    """(exit code, output, errors) of `tokenring top` without a terminal"""
+    done = subprocess.run([BINARY, "top", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=12 * TIMEOUT, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 class Prometheus(Process):

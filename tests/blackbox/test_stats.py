@@ -10,6 +10,12 @@ from harness import Case, eventually
 TOOL = "/usr/share/memcached/scripts/memcached-tool"
 
 
+def told(wire, group=b""):
+    """What `stats` says, by name."""
+    wire.send(b"stats %s\r\n" % group if group else b"stats\r\n")
+    return dict(re.findall(r"^STAT (\S+) (.*?)\r?$", wire.until(b"END\r\n").decode(), re.M))
+
+
 class Stats(Case):
     def setUp(self):
         self.nodes, self.server = self.fleet(3)
@@ -23,9 +29,7 @@ class Stats(Case):
         return done.stdout
 
     def stats(self, group=b""):
-        self.client.send(b"stats %s\r\n" % group if group else b"stats\r\n")
-        text = self.client.until(b"END\r\n").decode()
-        return dict(re.findall(r"^STAT (\S+) (.*?)\r?$", text, re.M))
+        return told(self.client, group)
 
     @unittest.skipUnless(os.path.exists(TOOL), "memcached-tool is not installed")
     def test_memcached_tool_reads_them(self):
@@ -103,10 +107,8 @@ class Counts(Case):
         for group, counts in ((b"namespaces", {"s::cmd_set": 1, "s::cmd_get": 0, "s::cmd_delete": 0,
                                                "s::requests_failed": 0}),
                               (b"tokenring", {"cmd_set": 1, "cmd_get": 0, "cmd_delete": 0, "requests_failed": 0})):
-            wire.send(b"stats %s\r\n" % group)
-            told = dict(line.split()[1:] for line in wire.until(b"END\r\n").decode().splitlines()[:-1]
-                        if len(line.split()) == 3)
-            self.assertEqual({name: int(told[name]) for name in counts}, counts)
+            stats = told(wire, group)
+            self.assertEqual({name: int(stats[name]) for name in counts}, counts)
 
 
 if __name__ == "__main__":

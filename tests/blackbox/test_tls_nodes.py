@@ -7,8 +7,8 @@ import threading
 import unittest
 
 from certificates import DAY, Authority
-from harness import BINARY, WORKERS, TIMEOUT, eventually, free_port
-from scrape import exchange
+from harness import WORKERS, TIMEOUT, eventually, free_port
+from scrape import exchange, top
 from test_tls import TlsCase, table
 
 
@@ -222,10 +222,9 @@ class AdminPort(TlsCase):
 
     def top(self, *arguments):
         """(exit code, errors)"""
-        done = subprocess.run([BINARY, "top", *arguments, "--once", "--interval", "0.1"], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=12 * TIMEOUT, check=False)
-        self.assertEqual(bool(done.stdout), done.returncode == 0)
-        return done.returncode, done.stderr
+        code, output, errors = top(*arguments, "--once", "--interval", "0.1")
+        self.assertEqual(bool(output), code == 0)
+        return code, errors
 
     def test_top_believes_whom_it_is_told_to(self):
         port = self.start()

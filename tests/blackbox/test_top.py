@@ -13,7 +13,7 @@ import time
 import unittest
 
 from harness import BINARY, TIMEOUT, Case, eventually, free_port, slow
-from scrape import AdminProxy
+from scrape import AdminProxy, top
 
 
 class Screen:
@@ -78,12 +78,6 @@ class Top(Case):
         eventually(lambda: proxy.ready()[0], what="admin port")
         return proxy
 
-    def top(self, *arguments):
-        """(exit code, output, errors)"""
-        done = subprocess.run([BINARY, "top", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=12 * TIMEOUT, check=False)
-        return done.returncode, done.stdout, done.stderr
-
     def screen(self, *arguments, **more):
         screen = Screen(*arguments, **more)
         self.addCleanup(screen.close)
@@ -95,14 +89,14 @@ class Top(Case):
         proxy.reaches(1, "tokenring_node_up", pool="main", node=up.address)
         for arguments in (("-c", proxy.config_file.name), ("--admin", str(proxy.admin)),
                           ("--admin", f"127.0.0.1:{proxy.admin}", "--interval", "0.1")):
-            code, output, errors = self.top(*arguments, "--once")
+            code, output, errors = top(*arguments, "--once")
             self.assertEqual((code, errors), (0, ""))
             self.assertNotIn("\x1b", output)
             self.assertRegex(output, rf"(?m)^{up.address} +up +\d+\.\d% ")
             self.assertRegex(output, rf"(?m)^{gone} +down +\d+\.\d% ")
             self.assertRegex(output, r"(?m)^s: +off +0 ")
             self.assertIn(f"node down: {gone} (worker 0)", output)
-        self.assertEqual(self.top("--admin", str(proxy.admin))[0], 0)  # Without a terminal it is the same.
+        self.assertEqual(top("--admin", str(proxy.admin))[0], 0)  # Without a terminal it is the same.
 
     def test_nobody_there(self):
         port = free_port()
@@ -110,12 +104,12 @@ class Top(Case):
                                      ((), "tokenring: there is no admin port; give --admin, or -c with a file that has "
                                           "admin.listen\n"),
                                      (("--admin", "x"), "tokenring: --admin: ")):
-            code, output, errors = self.top(*arguments, "--once")
+            code, output, errors = top(*arguments, "--once")
             self.assertEqual((code, output), (1, ""))
             self.assertTrue(errors.startswith(complaint), errors)
             self.assertEqual(errors.count("\n"), 1)
         node = self.memcached()  # Somebody who speaks another language.
-        code, _, errors = self.top("--admin", str(node.port), "--once")
+        code, _, errors = top("--admin", str(node.port), "--once")
         self.assertEqual((code, errors.count("\n")), (1, 1))
 
     def test_a_token_and_a_unix_socket(self):
@@ -127,15 +121,15 @@ class Top(Case):
             proxy = self.proxy((), config=f'[admin]\nlisten = "unix:{folder}/admin"\ntoken_file = "{token}"\n')
             proxy.wait_for_control()
             place = f"unix:{folder}/admin"
-            self.assertEqual(self.top("-c", proxy.config_file.name, "--once")[0], 0)
-            self.assertEqual(self.top("--admin", place, "--token-file", token, "--once")[0], 0)
-            code, _, errors = self.top("--admin", place, "--once")
+            self.assertEqual(top("-c", proxy.config_file.name, "--once")[0], 0)
+            self.assertEqual(top("--admin", place, "--token-file", token, "--once")[0], 0)
+            code, _, errors = top("--admin", place, "--once")
             self.assertEqual((code, errors), (1, f"tokenring: {place}: it asks for a token; give --token-file\n"))
             missing = f"{folder}/none"
-            self.assertEqual(self.top("--admin", place, "--token-file", missing, "--once")[2],
+            self.assertEqual(top("--admin", place, "--token-file", missing, "--once")[2],
                              f"tokenring: --token-file: {missing}: cannot read: No such file or directory\n")
             os.chmod(token, 0o644)
-            self.assertIn("has mode 0644", self.top("--admin", place, "--token-file", token, "--once")[2])
+            self.assertIn("has mode 0644", top("--admin", place, "--token-file", token, "--once")[2])
 
     def test_a_terminal(self):
         nodes = [self.memcached() for _ in range(3)]
