@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <array>
 #include <cstring>
@@ -204,14 +205,18 @@ ssl_session_st* TlsContext::take_session(const std::string& place) const noexcep
   return session;
 }
 
+bool expect_name(X509_VERIFY_PARAM* rules, const std::string& name) noexcept {
+  if (::X509_VERIFY_PARAM_set1_ip_asc(rules, name.c_str()) == 1) return true;
+  ::ERR_clear_error();
+  ::X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return ::X509_VERIFY_PARAM_set1_host(rules, name.c_str(), name.size()) == 1;
+}
+
 std::string check_peers(SSL_CTX* context, std::string_view ca, const std::string& host) {
   if (ca.empty()) return "holds no certificate; give one in PEM";  // And not the system's.
   if (const Failure failure = trust(context, {.is_server = false, .ca = ca})) return failure->text;
-  X509_VERIFY_PARAM* const param = ::SSL_CTX_get0_param(context);
-  if (!host.empty() && ::X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) != 1 &&
-      ::X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size()) != 1)
+  if (!host.empty() && !expect_name(::SSL_CTX_get0_param(context), host))
     return with_cause("cannot be used");
-  ::ERR_clear_error();
   ::SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   return {};
 }

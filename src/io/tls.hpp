@@ -16,7 +16,8 @@
 #include "tokenring/result.hpp"
 
 struct ssl_ctx_st;      // OpenSSL's SSL_CTX
-struct ssl_session_st;  // and SSL_SESSION.
+struct ssl_session_st;  // and SSL_SESSION,
+struct X509_VERIFY_PARAM_st;
 
 namespace tokenring {
 
@@ -74,6 +75,9 @@ class TlsContext {
   mutable std::map<std::string, ssl_session_st*, std::less<>> sessions_;
 };
 
+// Has a peer's certificate checked to be for `name`, an IP address or the name of a host. False:
+// that cannot be had.
+[[nodiscard]] bool expect_name(X509_VERIFY_PARAM_st* rules, const std::string& name) noexcept;
 // Has a client's context that a library made check its peers: their certificates are of `ca`, or
 // among them, and for `host`, a name or an IP address; empty: for anything. What is wrong with
 // `ca`; empty: nothing.

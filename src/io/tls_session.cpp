@@ -62,13 +62,11 @@ BIO_METHOD* bio_method() noexcept {
 }
 
 bool set_expected_name(SSL* ssl, const std::string& name) noexcept {
-  X509_VERIFY_PARAM* const param = ::SSL_get0_param(ssl);
-  if (::X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str()) == 1) return true;
-  ::ERR_clear_error();
-  ::X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  return ::X509_VERIFY_PARAM_set1_host(param, name.c_str(), name.size()) == 1 &&
-         ::SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                    const_cast<char*>(name.c_str())) == 1;
+  X509_VERIFY_PARAM* const rules = ::SSL_get0_param(ssl);
+  if (!expect_name(rules, name)) return false;
+  const bool is_address = ::X509_VERIFY_PARAM_get0_host(rules, 0) == nullptr;
+  return is_address || ::SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                                  const_cast<char*>(name.c_str())) == 1;
 }
 
 }  // namespace
