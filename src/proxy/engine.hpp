@@ -171,7 +171,7 @@ class Engine {
   // Who a client is and what it may (engine_login.cpp, engine_access.cpp).
   [[nodiscard]] std::size_t serve_login(Client& client, ClientId id, std::string_view in) noexcept;
   void log_in(Client& client, ClientId id, const LoginView& login) noexcept;
-  void let_in(Client& client, ClientId id, std::string_view user) noexcept;
+  void let_in(Client& client, ClientId id, std::string_view user, const Identity& who) noexcept;
   [[nodiscard]] bool is_remembered(const Mac& mac) const noexcept;
   void remember(const LoginJob& job);
   void recognise(Client& client, ClientId id) noexcept;

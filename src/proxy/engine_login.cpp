@@ -124,8 +124,9 @@ void Engine::log_in(Client& client, ClientId id, const LoginView& login) noexcep
   const Mac mac = users->mac_of(login);
   const bool is_plain = users->has_plain(mac);
   // Who is nobody from there is told nothing of a password either, be it by the time that it takes.
-  const bool is_somebody = !is_nobody(access->of_user(login.user, peer));
-  if ((is_remembered(mac) || is_plain) && is_somebody) return let_in(client, id, login.user);
+  const Identity& who = access->of_user(login.user, peer);
+  if ((is_remembered(mac) || is_plain) && !is_nobody(who))
+    return let_in(client, id, login.user, who);
   if (!users->has_hashes()) {
     access->guard().failed(peer, shared_now());
     return fail(AccessEvent::Kind::kLoginFailed);
@@ -146,8 +147,8 @@ void Engine::log_in(Client& client, ClientId id, const LoginView& login) noexcep
 }
 
 // The right password was given, by somebody who is an identity.
-void Engine::let_in(Client& client, ClientId id, std::string_view user) noexcept {
-  const Identity& who = snapshot_->access->of_user(user, client.session->peer);
+void Engine::let_in(Client& client, ClientId id, std::string_view user,
+                    const Identity& who) noexcept {
   const bool has_room = become(client, id, who, false);
   if (has_room) {
     client.session->user = user;
@@ -181,8 +182,10 @@ void Engine::login_checked(LoginJob job, Now now) noexcept {
   if (is_right) remember(job);
   if (!is_wanted) return;
   --client->changes;
-  if (is_right && !is_nobody(access->of_user(job.user, client->session->peer))) {
-    let_in(*client, job.client, job.user);
+  const Identity& who =
+      is_right ? access->of_user(job.user, client->session->peer) : AccessTable::nobody();
+  if (!is_nobody(who)) {
+    let_in(*client, job.client, job.user, who);
   } else {
     if (access != nullptr) access->guard().failed(client->session->peer, shared_now());
     count(Counter::kAuthErrors);
