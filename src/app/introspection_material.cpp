@@ -16,7 +16,6 @@ namespace tokenring {
 namespace {
 
 constexpr std::size_t kSecretBytesMax = 4096;
-constexpr std::size_t kPemBytesMax = std::size_t{1} << 20;
 
 // One line that nobody else may read.
 Result<std::shared_ptr<const SecretBytes>, std::string> read_secret(const std::string& path) {
@@ -59,10 +58,8 @@ Result<Introspection::OpenJwt, std::string> jwt_opener(const IntrospectionConfig
 }
 
 Result<std::string, std::string> read_pem(const std::string& path, std::string_view what) {
-  std::string text;
-  if (const int error = read_file(path, kPemBytesMax, text); error != 0)
-    return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(error)));
-  if (text.find(fmt::format("-----BEGIN {}", what)) == std::string::npos)
+  auto text = tokenring::read_pem(path);
+  if (text && text->find(fmt::format("-----BEGIN {}", what)) == std::string::npos)
     return unexpected(fmt::format("{}: has no PEM block of a {}", path, what));
   return text;
 }

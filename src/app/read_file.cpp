@@ -1,10 +1,12 @@
 #include "app/read_file.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "io/socket.hpp"
 
@@ -26,6 +28,13 @@ int read_file(int file, std::size_t limit, std::string& into) {
     }
   }
   return error;
+}
+
+Result<std::string, std::string> read_pem(const std::string& path) {
+  std::string text;
+  if (const int error = read_file(path, kPemBytesMax, text); error != 0)
+    return unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(error)));
+  return text;
 }
 
 int read_file(const std::string& path, std::size_t limit, std::string& into) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 
 #include "app/address.hpp"
@@ -15,8 +14,6 @@ namespace tokenring {
 
 namespace {
 
-constexpr std::size_t kPemBytesMax = std::size_t{1} << 20;
-
 using Text = Result<std::string, std::string>;
 
 std::string line_of(const TlsConfig::File& file, std::string_view what) {
@@ -24,10 +21,9 @@ std::string line_of(const TlsConfig::File& file, std::string_view what) {
 }
 
 Text read_pem(const TlsConfig::File& file) {
-  std::string text;
-  if (file.path.empty()) return text;
-  if (const int error = read_file(file.path, kPemBytesMax, text); error != 0)
-    return unexpected(line_of(file, fmt::format("cannot read: {}", std::strerror(error))));
+  if (file.path.empty()) return std::string();
+  auto text = tokenring::read_pem(file.path);
+  if (!text) return unexpected(fmt::format("{}: {}", file.at, text.error()));
   return text;
 }
 

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstring>
 #include <optional>
 #include <thread>
 
@@ -28,7 +27,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kAnswerBytesMax = std::size_t{16} << 20;
-constexpr std::size_t kCertificateBytesMax = std::size_t{1} << 20;
 constexpr int kAnswerSeconds = 5;
 
 // Where to connect for what listens there.
@@ -65,12 +63,13 @@ class Source {
     if (!token.empty()) headers_.emplace("Authorization", "Bearer " + token);
   }
 
-  // REQUIRES: it has TLS. What is wrong with the file; empty: nothing.
+  // REQUIRES: it has TLS. What is wrong with the file, in a line; empty: nothing.
   [[nodiscard]] std::string trust(const Trust& trust) {
-    std::string certificates;
-    if (const int error = read_file(trust.file, kCertificateBytesMax, certificates); error != 0)
-      return fmt::format("cannot read: {}", std::strerror(error));
-    return check_peers(tls_, certificates, trust.names_host ? host_ : std::string());
+    const auto certificates = read_pem(trust.file);
+    if (!certificates) return certificates.error();
+    const std::string problem =
+        check_peers(tls_, *certificates, trust.names_host ? host_ : std::string());
+    return problem.empty() ? problem : fmt::format("{}: {}", trust.file, problem);
   }
 
   Result<StatusReading, std::string> read() {
@@ -251,8 +250,7 @@ int top(const TopOptions& options, const Config& config, std::ostream& out, std:
   const Trust trust = whom_to_trust(options, config);
   Source source(*address, *token, !trust.file.empty());
   if (!trust.file.empty())
-    if (const std::string problem = source.trust(trust); !problem.empty())
-      return fail(fmt::format("{}: {}", trust.file, problem));
+    if (const std::string problem = source.trust(trust); !problem.empty()) return fail(problem);
   Readings readings;
   auto reading = source.read();
   if (!reading) return fail(fmt::format("{}: {}", place, reading.error()));
